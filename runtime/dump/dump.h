@@ -1,0 +1,46 @@
+/* The goroutine dump in Go's text, and the ways a program ends badly. rt_panic, rt_fatal and rt_throw are declared in g.h. */
+#ifndef CSP_RUNTIME_DUMP_DUMP_H
+#define CSP_RUNTIME_DUMP_DUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../g.h"
+
+#define RT_DUMP_FRAMES_MAX 100          /* as Go: then "...additional frames elided..." */
+
+/* $CSPTRACEBACK, Go's words. single: only the goroutine that failed. system: frames and goroutines of the runtime too. crash: system,
+ * then SIGABRT instead of exit status 2. */
+enum rt_traceback { RT_TRACEBACK_NONE, RT_TRACEBACK_SINGLE, RT_TRACEBACK_ALL, RT_TRACEBACK_SYSTEM, RT_TRACEBACK_CRASH };
+enum rt_traceback rt_traceback_mode(void);
+
+/* The stack that caused the dump, captured by its owner before anything else is touched; n == 0: none. */
+struct rt_dump_top {
+	struct rt_g *g;
+	size_t       n;
+	bool         exact0;                     /* pcs[0] is an instruction, not a return address */
+	void        *pcs[RT_DUMP_FRAMES_MAX + 28];
+};
+
+/* Write `head` and, unless the mode is none, the goroutines to stderr: top's first, the others sorted by id. Callable once at a time,
+ * with the world stopped or going; not on a goroutine's stack (libdw is hungry). `symbols` false: hexadecimal frames, no allocation
+ * through malloc (the last resort of a dump that got stuck). */
+void rt_dump_write(const char *head, const struct rt_dump_top *top, bool only_top, bool symbols);
+
+/* Text of a write-many-times, send-once buffer on stderr; no malloc. */
+struct rt_dump_out { char *buf; size_t len, cap; };
+void rt_dump_flush(struct rt_dump_out *o);
+__attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o, const char *fmt, ...);
+
+/* --- fatal.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Called once while the runtime initialises, after workers can be started: helper thread, SIGQUIT and SIGUSR2, SIGSEGV and SIGBUS. */
+void rt_dump_init(void);
+/* In the child after fork: the helper thread is gone, dumps are written by the thread that fails. */
+void rt_dump_forked(void);
+/* A thread that may run goroutines needs an alternate signal stack, else an overflow cannot be reported. Called by each worker and by
+ * goroutine 1's thread; keeps one that is already there. */
+void rt_dump_thread_init(void);
+
+#endif
