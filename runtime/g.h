@@ -74,6 +74,15 @@ struct rt_g {
 	struct rt_m *m;                         /* running on it; NULL otherwise */
 	struct rt_g *all_next, *all_prev;       /* table of all goroutines; guarded by the table's lock */
 	void     *room[4];                      /* spare words, sched's own */
+
+	/* Sched's own. */
+	void    (*start)(void *frame);          /* the body; entry_frame is its argument */
+	struct rt_m *lock_m;                    /* the thread it is pinned to (locked) */
+	void     *stack_top;                    /* next rt_g_reserve ends here */
+	_Atomic uint32_t futex;                 /* foreign: 1 when made ready */
+	uint32_t  lock_depth;                   /* csp_lock_thread nests */
+	uint8_t   stack_class;                  /* sched/stack.c */
+	bool      main_stack;                   /* goroutine 1: the process's own stack, never recycled */
 };
 
 /* The running goroutine. Attaches a foreign thread and initialises the runtime on first use. Never NULL. Not cached by compilers
