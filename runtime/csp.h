@@ -61,7 +61,7 @@ CSP_API int *csp_errno_location(void);
 /* === Channel types ======================================================================================================
  * csp_chan(T) is a channel of T; csp_send_chan(T) one that can only be sent to (and closed), csp_recv_chan(T) one that can only be
  * received from. A csp_chan(T) converts to both, implicitly; nothing converts back. T: any unqualified object type of at most
- * 65535 bytes except arrays; also csp_chan(csp_chan(int)). NULL is the nil channel: sending and receiving on it park for ever.
+ * 65536 bytes except arrays; also csp_chan(csp_chan(int)). NULL is the nil channel: sending and receiving on it park for ever.
  * The types are pointers that nobody follows: the element type is the result of a function type, the direction a qualifier. */
 struct csp_elem_;
 #define csp_chan(T)      __typeof__(__typeof__(T) (**)(struct csp_elem_ *))
@@ -79,7 +79,7 @@ typedef struct csp_go_options {
 } csp_go_options;
 
 /* csp_go(f, args...): start a goroutine that calls f(args...), arguments converted and checked as in a call. They are evaluated and copied
- * now; structs go by value (16 KiB in all). f is any function or function pointer whose result is not a struct; the result is dropped.
+ * now; structs go by value (up to 4 KiB of arguments). f is any function or function pointer whose result is not a struct; the result is dropped.
  * csp_go_opt(&options, f, args...): the same with options. Never parks. No memory left: "fatal error", exit status 2.
  * Source: Go spec, "Go statements". */
 
@@ -174,31 +174,39 @@ CSP_API void csp_ticker_reset(csp_ticker *t, int64_t ns);
 CSP_API void csp_ticker_free(csp_ticker *t);
 
 /* === Locks and friends (Go package sync) =================================================================================
- * Opaque words; do not copy after first use. _lock, _rlock, _wait, _acquire may park. */
+ * Zero-initialised means ready. The fields are private; do not copy an object after its first use, and keep its memory until every call
+ * on it has returned. _lock, _rlock, _wait, _acquire and once_do may park. Misuse is fatal, with Go's text (exit status 2). */
 
-typedef struct csp_mutex { uint32_t flags_, pad_; uint64_t opaque_[6]; } csp_mutex;
-typedef struct csp_rwmutex { uint64_t opaque_[12]; } csp_rwmutex;
-typedef struct csp_waitgroup { uint64_t opaque_[6]; } csp_waitgroup;
-typedef struct csp_once { uint64_t opaque_[6]; } csp_once;
-typedef struct csp_cond { uint64_t opaque_[6]; } csp_cond;
-typedef struct csp_sema { uint64_t opaque_[6]; } csp_sema;
+typedef struct csp_mutex { uint32_t state_, sema_; uint64_t owner_; } csp_mutex;
+typedef struct csp_rwmutex {
+	uint32_t writers_, writers_sema_, writer_sema_, reader_sema_;
+	int32_t  readers_, departing_;
+	uint64_t owner_;
+} csp_rwmutex;
+typedef struct csp_waitgroup { uint64_t state_; uint32_t sema_, pad_; } csp_waitgroup;
+typedef struct csp_once { uint32_t state_, pad_; uint64_t runner_; } csp_once;
+typedef struct csp_cond { uint32_t wait_, notify_; } csp_cond;
+typedef struct csp_sema { uint32_t permits_, pad_; } csp_sema;
 
-#define CSP_MUTEX_HANDOVER 1u           /* any goroutine may unlock; else unlocking another's mutex is fatal */
-#define CSP_MUTEX_HANDOVER_INIT { CSP_MUTEX_HANDOVER, 0, { 0 } }
+/* A mutex belongs to the goroutine that locked it: unlocking another's is fatal. In hand-over mode any goroutine may unlock, as in Go. */
+#define CSP_MUTEX_HANDOVER 1u
+#define CSP_MUTEX_HANDOVER_INIT { 0, 0, UINT64_MAX }
+#define CSP_RWMUTEX_HANDOVER_INIT { 0, 0, 0, 0, 0, 0, UINT64_MAX }
 
-CSP_API void csp_mutex_init(csp_mutex *m, unsigned flags);      /* needed for flags only */
-CSP_API void csp_mutex_lock(csp_mutex *m);
+CSP_API void csp_mutex_init(csp_mutex *m, unsigned flags);      /* needed for flags only; flags: CSP_MUTEX_HANDOVER */
+CSP_API void csp_mutex_lock(csp_mutex *m);                      /* FIFO, but running goroutines may overtake sleepers for up to 1 ms */
 CSP_API bool csp_mutex_try_lock(csp_mutex *m);
 CSP_API void csp_mutex_unlock(csp_mutex *m);
 
-CSP_API void csp_rwmutex_lock(csp_rwmutex *rw);                 /* waits for readers; from now on new readers wait */
+CSP_API void csp_rwmutex_init(csp_rwmutex *rw, unsigned flags); /* needed for flags only: CSP_MUTEX_HANDOVER lets others unlock for the writer */
+CSP_API void csp_rwmutex_lock(csp_rwmutex *rw);                 /* waits for the readers; from now on new readers wait */
 CSP_API bool csp_rwmutex_try_lock(csp_rwmutex *rw);
 CSP_API void csp_rwmutex_unlock(csp_rwmutex *rw);
-CSP_API void csp_rwmutex_rlock(csp_rwmutex *rw);
+CSP_API void csp_rwmutex_rlock(csp_rwmutex *rw);                /* not recursive: a writer may come in between and wait for the outer one */
 CSP_API bool csp_rwmutex_try_rlock(csp_rwmutex *rw);
-CSP_API void csp_rwmutex_runlock(csp_rwmutex *rw);
+CSP_API void csp_rwmutex_runlock(csp_rwmutex *rw);              /* any goroutine's */
 
-CSP_API void csp_wg_add(csp_waitgroup *wg, int64_t delta);      /* panics if the counter becomes negative */
+CSP_API void csp_wg_add(csp_waitgroup *wg, int64_t delta);      /* panics if the counter (32 bits) becomes negative */
 CSP_API void csp_wg_done(csp_waitgroup *wg);
 CSP_API void csp_wg_wait(csp_waitgroup *wg);                    /* until the counter is 0 */
 CSP_API void csp_wg_go(csp_waitgroup *wg, void (*f)(void *), void *arg); /* add 1; f(arg) in a goroutine; done */
@@ -210,14 +218,14 @@ CSP_API void csp_wg_go(csp_waitgroup *wg, void (*f)(void *), void *arg); /* add 
 CSP_API void csp_once_do(csp_once *o, void (*f)(void));         /* f runs in the first call only; the others wait for it */
 CSP_API void csp_once_do_arg(csp_once *o, void (*f)(void *), void *arg);
 
-CSP_API void csp_cond_wait(csp_cond *c, csp_mutex *m);          /* unlock m, wait for a signal, lock m again */
+CSP_API void csp_cond_wait(csp_cond *c, csp_mutex *m);          /* unlock m, wait for a signal, lock m again; m must be held */
 CSP_API void csp_cond_signal(csp_cond *c);                      /* wake one, longest waiting first */
 CSP_API void csp_cond_broadcast(csp_cond *c);
 
-CSP_API void csp_sema_init(csp_sema *s, int64_t permits);       /* zero-initialised: no permit */
-CSP_API void csp_sema_acquire(csp_sema *s);
+CSP_API void csp_sema_init(csp_sema *s, int64_t permits);       /* at most UINT32_MAX; zero-initialised: no permit */
+CSP_API void csp_sema_acquire(csp_sema *s);                     /* FIFO */
 CSP_API bool csp_sema_try_acquire(csp_sema *s);
-CSP_API void csp_sema_release(csp_sema *s);
+CSP_API void csp_sema_release(csp_sema *s);                     /* any goroutine may */
 
 /* === Context (Go package context) ======================================================================================== */
 
@@ -235,15 +243,25 @@ CSP_API int  csp_context_err(csp_context *ctx);                 /* 0, -ECANCELED
 CSP_API int  csp_context_cause(csp_context *ctx);               /* the cause given, else as csp_context_err */
 CSP_API void *csp_context_value(csp_context *ctx, const void *key);     /* of ctx or its nearest ancestor; NULL: none */
 CSP_API void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg); /* f(arg) in a goroutine once ctx has ended */
-CSP_API void csp_context_free(csp_context *ctx);                /* cancels it and gives up the caller's reference; NULL is ignored */
+CSP_API csp_context *csp_context_ref(csp_context *ctx);         /* one more reference; returns ctx */
+CSP_API void csp_context_free(csp_context *ctx);                /* gives up one reference; the last but for children's ends ctx */
 
 /* === Groups (errgroup) and defer ========================================================================================= */
 
-typedef struct csp_group { uint64_t opaque_[16]; } csp_group;
+typedef struct csp_group {              /* zero-initialised means ready; private fields */
+	csp_waitgroup wg_;
+	csp_sema      slots_;
+	int32_t       result_, limited_;
+	csp_context  *ctx_;
+} csp_group;
 
-CSP_API void csp_group_go(csp_group *g, int (*f)(void *), void *arg);   /* may park if there is a limit */
+/* A context that ends when the first result is not 0 (cause: that result), or when csp_group_wait returns. Before the first
+ * csp_group_go. The caller gives it up with csp_context_free. NULL: no memory. Source: errgroup.WithContext. */
+CSP_API csp_context *csp_group_with_context(csp_group *g, csp_context *parent);
+CSP_API void csp_group_go(csp_group *g, int (*f)(void *), void *arg);   /* f(arg) in a goroutine; may park if there is a limit */
+CSP_API bool csp_group_try_go(csp_group *g, int (*f)(void *), void *arg); /* false: the limit is reached */
 CSP_API int  csp_group_wait(csp_group *g);                              /* for all; returns the first result that was not 0, or 0 */
-CSP_API void csp_group_set_limit(csp_group *g, int n);                  /* at most n at a time; before the first csp_group_go */
+CSP_API void csp_group_set_limit(csp_group *g, int n);                  /* at most n at a time; before the first csp_group_go; n < 0: no limit */
 
 /* csp_defer(f, arg);  a declaration: f(arg) runs when the enclosing block ends, however that happens (also csp_exit_goroutine), last
  * deferred first. f takes one pointer or integer; arg is evaluated now. */
@@ -288,6 +306,7 @@ CSP_API void csp_expect_leak(void);                     /* this goroutine is mea
 struct csp_go_desc_ {
 	void                 (*fn)(void);
 	const csp_go_options  *options;
+	size_t                 stack_bytes_max; /* what may lie on the stack */
 };
 extern CSP_API void (*const csp_go_entry_)(void);
 
@@ -348,16 +367,18 @@ extern CSP_API void (*const csp_go_entry_)(void);
 #define CSP_ON_DEFAULT          ((csp_case){ CSP_CASE_DEFAULT_, NULL, NULL, NULL, 0 })
 
 /* (R)0 is a constraint violation for a struct R, whose hidden result pointer would dangle. */
-#define CSP_GO_CALL_(options, f, args) \
+#define CSP_GO_CALL_(options, f, bytes, args) \
 	((void)(__typeof__((f)args))0, (void)__builtin_call_with_static_chain(((__typeof__(&*(f)))csp_go_entry_)args, \
-		&(struct csp_go_desc_){ (void (*)(void))(f), options }))
-#define CSP_GO_0_(options, f)      CSP_GO_CALL_(options, f, ())
-#define CSP_GO_N_(options, f, ...) CSP_GO_CALL_(options, f, (__VA_ARGS__))
-/* f alone, or with arguments? (Up to 63 commas, those inside braces included.) */
+		&(struct csp_go_desc_){ (void (*)(void))(f), options, bytes }))
+#define CSP_GO_0_(options, f)      CSP_GO_CALL_(options, f, 0, ())
+#define CSP_GO_1_(options, f, a)   CSP_GO_CALL_(options, f, (sizeof(CSP_TYPE_(a)) + 31) * \
+	sizeof(char[sizeof(CSP_TYPE_(a)) <= 4096 ? 1 : -1]), (a))
+#define CSP_GO_N_(options, f, ...) CSP_GO_CALL_(options, f, 4096, (__VA_ARGS__))
+/* f alone, with one argument, or more? (Up to 63 commas, those inside braces included.) */
 #define csp_go(...)              CSP_CAT_(CSP_GO_, CSP_ARGS_(__VA_ARGS__))(NULL, __VA_ARGS__)
 #define csp_go_opt(options, ...) CSP_CAT_(CSP_GO_, CSP_ARGS_(__VA_ARGS__))(options, __VA_ARGS__)
 #define CSP_ARGS_(...) CSP_PICK65_(__VA_ARGS__, CSP_N8_, CSP_N8_, CSP_N8_, CSP_N8_, CSP_N8_, CSP_N8_, CSP_N8_, \
-	N_, N_, N_, N_, N_, N_, N_, 0_, 0_)
+	N_, N_, N_, N_, N_, N_, 1_, 0_, 0_)
 #define CSP_N8_ N_, N_, N_, N_, N_, N_, N_, N_
 #define CSP_PICK65_(...) CSP_PICK65B_(__VA_ARGS__)
 #define CSP_PICK65B_(f, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7, \

@@ -23,6 +23,9 @@ struct rt_policy {
 /* Install before the first goroutine is started; NULL restores native scheduling. Returns 0, or -EBUSY once goroutines exist. */
 int rt_policy_set(const struct rt_policy *policy);
 
+/* NULL without a policy. For rooms of the runtime that are FIFO by themselves and ask only a policy. */
+extern const struct rt_policy *rt_policy __attribute__((visibility("hidden")));
+
 /* The choice function every room calls instead of a random generator. */
 uint32_t rt_choose(enum rt_choice kind, uint32_t n);
 

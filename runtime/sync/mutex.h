@@ -1,0 +1,34 @@
+/* The lock word behind csp_mutex and the writers' queue of csp_rwmutex: Go's sync.Mutex without owners and events. */
+#ifndef CSP_RUNTIME_SYNC_MUTEX_H
+#define CSP_RUNTIME_SYNC_MUTEX_H
+
+#include "../csp.h"
+#include "semtable.h"
+
+/* State: bit 0 locked, bit 1 a waiter has been woken (or spins), bit 2 starving, from bit 3 on the number of waiters. */
+#define RT_MUTEX_LOCKED   1u
+#define RT_MUTEX_WOKEN    2u
+#define RT_MUTEX_STARVING 4u
+#define RT_MUTEX_WAITER   8u
+
+/* csp_mutex.owner_ and csp_rwmutex.owner_: the id of the holder, 0 for none, or this constant for ever in hand-over mode. */
+#define RT_OWNER_ANY UINT64_MAX
+
+static inline bool rt_lockword_try(uint32_t *state)
+{
+	uint32_t free_state = 0;
+	return __atomic_compare_exchange_n(state, &free_state, RT_MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* try_lock also when there are waiters, but not into a starving mutex. */
+bool rt_lockword_try_slow(uint32_t *state);
+void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_why *why);
+/* The caller holds the lock. May yield (hand-off of a starving lock). */
+void rt_lockword_unlock(uint32_t *state, uint32_t *sema);
+
+/* csp_mutex_lock and _unlock with the pc of another function's caller (cond). */
+void rt_mutex_lock(csp_mutex *m, void *pc);
+void rt_mutex_unlock(csp_mutex *m, void *pc);
+bool rt_mutex_is_held_by(const csp_mutex *m, uint64_t g_id);    /* hand-over mode: held by anyone */
+
+#endif
