@@ -16,6 +16,8 @@
 #ifndef CSP_H
 #define CSP_H
 
+#pragma GCC system_header       /* gcc then names the user's line, not the macro's, in its errors */
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -232,7 +234,7 @@ CSP_API void csp_sema_release(csp_sema *s);                     /* any goroutine
 typedef struct csp_context csp_context;
 
 CSP_API csp_context *csp_context_background(void);              /* never ends; not to be freed */
-CSP_API csp_context *csp_context_with_cancel(csp_context *parent);      /* NULL: no memory; so below */
+CSP_API csp_context *csp_context_with_cancel(csp_context *parent);      /* NULL: no memory; so below. parent NULL: the background */
 CSP_API csp_context *csp_context_with_timeout(csp_context *parent, int64_t ns);
 CSP_API csp_context *csp_context_with_deadline(csp_context *parent, int64_t deadline_ns);       /* on the clock of csp_now_ns */
 CSP_API csp_context *csp_context_with_value(csp_context *parent, const void *key, void *value); /* keys are compared as pointers */
@@ -242,9 +244,12 @@ CSP_API csp_recv_chan(char) csp_context_done(csp_context *ctx); /* closed when c
 CSP_API int  csp_context_err(csp_context *ctx);                 /* 0, -ECANCELED or -ETIMEDOUT */
 CSP_API int  csp_context_cause(csp_context *ctx);               /* the cause given, else as csp_context_err */
 CSP_API void *csp_context_value(csp_context *ctx, const void *key);     /* of ctx or its nearest ancestor; NULL: none */
-CSP_API void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg); /* f(arg) in a goroutine once ctx has ended */
+CSP_API void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg); /* f(arg) in a goroutine once ctx has
+                                                                 * ended; never, if it is freed without an end */
+CSP_API int64_t csp_context_deadline(csp_context *ctx);         /* the earliest of ctx and its ancestors; INT64_MAX: none */
 CSP_API csp_context *csp_context_ref(csp_context *ctx);         /* one more reference; returns ctx */
-CSP_API void csp_context_free(csp_context *ctx);                /* gives up one reference; the last but for children's ends ctx */
+CSP_API void csp_context_free(csp_context *ctx);                /* gives up one reference. The last one cancels ctx (but a with_value context
+                                                                 * goes on for its children); children keep what they need. NULL is ignored */
 
 /* === Groups (errgroup) and defer ========================================================================================= */
 
@@ -388,7 +393,8 @@ extern CSP_API void (*const csp_go_entry_)(void);
 #define csp_defer(f, a) CSP_DEFER_(f, a, CSP_UNIQUE_(csp_deferred_))
 #define CSP_DEFER_(f, a, frame) \
 	__attribute__((cleanup(csp_defer_run_))) struct csp_defer_frame frame = { csp_defer_push_(&frame), (void (*)(void *))(f), \
-		(void *)((uintptr_t)(a) * sizeof(__typeof__(((void)(f)(a), (char)0)))) }
+		(void *)((uintptr_t)(a) * sizeof(__typeof__(((void)(f)(a), (char)0))) * \
+		_Generic((CSP_TYPE_(a))0, float: (void)0, double: (void)0, long double: (void)0, default: 1u)) }
 
 #ifdef CSP_SHORT_NAMES
 #define go(...)             csp_go(__VA_ARGS__)

@@ -1,0 +1,7 @@
+#define CSP_SHORT_NAMES
+#include <csp.h>
+
+bool f(chan(int) c) {
+	int v = 0;
+	return chan_recv_ok(c, v); //@ error
+}

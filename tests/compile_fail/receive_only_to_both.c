@@ -1,0 +1,7 @@
+#define CSP_SHORT_NAMES
+#include <csp.h>
+
+void f(recv_chan(int) c) {
+	chan(int) d = c; //@ error
+	chan_close(d);
+}

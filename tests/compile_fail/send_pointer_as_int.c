@@ -1,0 +1,6 @@
+#define CSP_SHORT_NAMES
+#include <csp.h>
+
+void f(chan(int) c) {
+	chan_send(c, "one"); //@ error
+}
