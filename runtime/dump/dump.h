@@ -35,12 +35,13 @@ __attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o,
 
 /* --- fatal.c ---------------------------------------------------------------------------------------------------------- */
 
-/* Called once while the runtime initialises, after workers can be started: helper thread, SIGQUIT and SIGUSR2, SIGSEGV and SIGBUS. */
+/* Called once while the runtime initialises, before the first goroutine is started: helper thread, SIGQUIT, SIGUSR2 (if $CSPDEBUG has
+ * sigusr2=1), SIGSEGV and SIGBUS. Threads that run goroutines have a signal stack (rt_os_signal_stack), else an overflow is a crash. */
 void rt_dump_init(void);
-/* In the child after fork: the helper thread is gone, dumps are written by the thread that fails. */
-void rt_dump_forked(void);
-/* A thread that may run goroutines needs an alternate signal stack, else an overflow cannot be reported. Called by each worker and by
- * goroutine 1's thread; keeps one that is already there. */
-void rt_dump_thread_init(void);
+
+/* Fatal errors whose event the caller has told already, or that have none. _asleep: by the scheduler, with nothing running and its
+ * event `deadlock` told; all goroutines are shown as they are. _told: asked for by the observer (door->fatal). */
+_Noreturn void rt_fatal_asleep(const char *text);
+_Noreturn void rt_fatal_told(const char *text);
 
 #endif

@@ -1,37 +1,46 @@
+/* Panics and fatal errors: the event for the observer, Go's text, the dump, status 2. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "dump.h"
+#include "../sched/sched.h"
+#include "helper.h"
+#include "unwind.h"
 
-static _Atomic int dying;
+/* The claimer's, so static: goroutine stacks are small. */
+static struct rt_dump_request request;
 
-static void say(const char *a, const char *b)
+static _Noreturn void die(struct rt_g *g, const char *kind, const char *text, bool world_stopped)
 {
-	char   line[512];
-	int    n = snprintf(line, sizeof line, "%s%s\n\n", a, b);
-	size_t left = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
-	ssize_t done = write(2, line, left);
-	(void)done;
-}
-
-static _Noreturn void die(const char *kind, const char *text)
-{
-	if (atomic_exchange(&dying, 1) != 0)
-		for (;;)
-			pause();
-	say(kind, text);
-	if (ftrylockfile(stdout) == 0)
-		fflush_unlocked(stdout);
-	_exit(2);
+	/* The claimer failed again, in its observer or here: no second dump. */
+	static struct rt_g *_Atomic claimer;
+	if (!rt_dump_claim()) {
+		if (g != NULL && atomic_load(&claimer) == g)
+			_Exit(2);
+		rt_dump_park_for_ever();
+	}
+	atomic_store(&claimer, g);
+	request.top.g = g;
+	request.top.n = rt_unwind_self(request.top.pcs, sizeof request.top.pcs / sizeof *request.top.pcs, 1);
+	request.world_stopped = world_stopped;
+	if (world_stopped) {
+		/* All asleep: whoever noticed is the scheduler, and has no stack that matters. */
+		request.top.g = NULL;
+		request.top.n = 0;
+	}
+	char line[512];
+	rt_dump_flush_stdout();
+	snprintf(line, sizeof line, "%s%.400s\n\n", kind, text);
+	rt_dump_say(line);
+	rt_dump_and_exit(&request);
 }
 
 _Noreturn void rt_panic(enum rt_misuse what, void *obj, const char *text, void *pc)
 {
 	struct rt_g *g = rt_self_or_null();
 	RT_EVENT(misuse, g != NULL ? &g->view : NULL, what, obj, text, pc);
-	die("panic: ", text);
+	die(g, "panic: ", text, false);
 }
 
 _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
@@ -41,11 +50,35 @@ _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
 		RT_EVENT(misuse, g != NULL ? &g->view : NULL, (enum rt_misuse)what, obj, text, pc);
 	else
 		RT_EVENT(fatal, text);
-	die("fatal error: ", text);
+	die(g, "fatal error: ", text, false);
+}
+
+_Noreturn void rt_fatal_asleep(const char *text)
+{
+	die(NULL, "fatal error: ", text, true);
+}
+
+_Noreturn void rt_fatal_told(const char *text)
+{
+	die(rt_self_or_null(), "fatal error: ", text, false);
 }
 
 _Noreturn void rt_throw(const char *text)
 {
-	say("fatal error: libcsprt: ", text);
+	if (rt_dump_claim()) {
+		rt_dump_say("fatal error: libcsprt: ");
+		rt_dump_say(text);
+		rt_dump_say("\n\n");
+		request.top.g = rt_self_or_null();
+		request.top.n = rt_unwind_self(request.top.pcs, sizeof request.top.pcs / sizeof *request.top.pcs, 0);
+		rt_dump_write(NULL, &request.top, true, false);
+	}
+	signal(SIGABRT, SIG_DFL);
 	abort();
+}
+
+void rt_dump_init(void)
+{
+	rt_dump_helper_start();
+	rt_dump_signals_init();
 }

@@ -1,0 +1,182 @@
+#include "helper.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../os/os.h"
+#include "../sched/sched.h"
+#include "symbols.h"
+
+enum { HELPER_STACK_BYTES = 1 << 20, STUCK_SECONDS = 60 };
+
+enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4 };
+
+/* Bits asked for and not yet served; futex of the helper. */
+static _Atomic uint32_t asked;
+/* The request of ASK_DIE. Written by the claimer before it sets the bit. */
+static struct rt_dump_request *request;
+static struct { uintptr_t pc; int code; } quit;
+
+static _Atomic uint32_t claimed;                /* 0, or the process has begun to die */
+static _Atomic bool     helper_lives;
+
+void rt_dump_say(const char *text)
+{
+	struct rt_dump_out o = { (char *)(uintptr_t)text, strlen(text), 0 };
+	rt_dump_flush(&o);
+}
+
+bool rt_dump_claim(void)
+{
+	return atomic_exchange(&claimed, 1) == 0;
+}
+
+_Noreturn void rt_dump_park_for_ever(void)
+{
+	for (;;)
+		rt_os_futex_wait(&claimed, 1, -1);
+}
+
+/* What the program printed before it failed is wanted too, also when stdout is a pipe. Not if somebody was stopped in the middle of it. */
+void rt_dump_flush_stdout(void)
+{
+	if (ftrylockfile(stdout) != 0)
+		return;
+	fflush_unlocked(stdout);
+	funlockfile(stdout);
+}
+
+static _Noreturn void end(void)
+{
+	if (rt_traceback_mode() == RT_TRACEBACK_CRASH) {
+		signal(SIGABRT, SIG_DFL);
+		abort();
+	}
+	_exit(2);
+}
+
+/* A dump that got stuck, on a lock that a stopped thread holds, is written without names, of the culprit alone. */
+static void *late(void *arg)
+{
+	const struct rt_dump_request *r = arg;
+	nanosleep(&(struct timespec){ .tv_sec = STUCK_SECONDS }, NULL);
+	rt_dump_write("libcsprt: the dump got stuck; what is left of it:\n\n", &r->top, true, false);
+	end();
+	return NULL;
+}
+
+static void write_now(const struct rt_dump_request *r)
+{
+	/* Load and allocate while everyone can still give locks back. */
+	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
+		rt_symbols_open();
+	rt_os_thread(late, (void *)(uintptr_t)r, "csp-late", HELPER_STACK_BYTES);
+	rt_dump_flush_stdout();
+	if (!r->world_stopped)
+		rt_world_stop();
+	rt_dump_write(NULL, &r->top, r->only_top, true);
+}
+
+static void serve_quit(void)
+{
+	static const struct rt_dump_request nobody;
+	char head[96];
+	if (!rt_dump_claim())
+		return;
+	snprintf(head, sizeof head, "SIGQUIT: quit\nPC=0x%llx m=0 sigcode=%d\n\n", (unsigned long long)quit.pc, quit.code);
+	rt_dump_say(head);
+	write_now(&nobody);
+	end();
+}
+
+static void serve_live(void)
+{
+	if (atomic_load(&claimed) != 0)
+		return;
+	rt_symbols_open();
+	rt_world_stop();
+	rt_dump_write(NULL, NULL, false, true);
+	rt_world_start();
+}
+
+static void *helper(void *unused)
+{
+	/* Its own work, and its crashes: nobody is left to report those. */
+	sigset_t most;
+	sigfillset(&most);
+	sigdelset(&most, SIGSEGV);
+	sigdelset(&most, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &most, NULL);
+	for (;;) {
+		uint32_t bits = atomic_exchange(&asked, 0);
+		if (bits == 0) {
+			rt_os_futex_wait(&asked, 0, -1);
+			continue;
+		}
+		if (bits & ASK_DIE) {
+			write_now(request);
+			end();
+		}
+		if (bits & ASK_QUIT)
+			serve_quit();
+		if (bits & ASK_LIVE)
+			serve_live();
+	}
+	return unused;
+}
+
+static void ask(uint32_t bit)
+{
+	atomic_fetch_or(&asked, bit);
+	rt_os_futex_wake(&asked, 1);
+}
+
+void rt_dump_ask_quit(uintptr_t pc, int code)
+{
+	quit.pc = pc;
+	quit.code = code;
+	ask(ASK_QUIT);
+}
+
+void rt_dump_ask_live(void)
+{
+	ask(ASK_LIVE);
+}
+
+static void forked(void)
+{
+	atomic_store(&helper_lives, false);
+	atomic_store(&asked, 0);
+}
+
+void rt_dump_helper_start(void)
+{
+	static bool told;
+	if (!told) {
+		told = true;
+		pthread_atfork(NULL, NULL, forked);
+	}
+	if (!atomic_exchange(&helper_lives, true) && rt_os_thread(helper, NULL, "csp-dump", HELPER_STACK_BYTES) != 0)
+		atomic_store(&helper_lives, false);
+}
+
+_Noreturn void rt_dump_and_exit(struct rt_dump_request *r)
+{
+	if (rt_traceback_mode() == RT_TRACEBACK_NONE) {
+		rt_dump_flush_stdout();
+		end();
+	}
+	rt_dump_helper_start();
+	if (!atomic_load(&helper_lives)) {
+		rt_dump_write(NULL, &r->top, true, false);
+		end();
+	}
+	request = r;
+	ask(ASK_DIE);
+	rt_dump_park_for_ever();
+}

@@ -1,0 +1,129 @@
+/* SIGQUIT and SIGUSR2 ask the helper for a dump. SIGSEGV and SIGBUS tell a stack overflow from every other crash, which stays one: the
+ * former action gets it, or the process dies by the signal. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "../sched/stack.h"
+#include "helper.h"
+#include "unwind.h"
+
+static struct sigaction former_segv, former_bus;
+static struct rt_dump_request overflow;         /* the claimer's; signal stacks are small too */
+
+static uintptr_t context_pc(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+#else
+	return (uintptr_t)uc->uc_mcontext.pc;
+#endif
+}
+
+static uintptr_t context_sp(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#else
+	return (uintptr_t)uc->uc_mcontext.sp;
+#endif
+}
+
+static void on_ask(int sig, siginfo_t *si, void *uc)
+{
+	int saved = errno;
+	if (sig == SIGQUIT)
+		rt_dump_ask_quit(context_pc(uc), si->si_code);
+	else
+		rt_dump_ask_live();
+	errno = saved;
+}
+
+/* Goroutine whose stack ends where addr is, or NULL. */
+static struct rt_g *overflown(uintptr_t addr, uintptr_t sp)
+{
+	enum { NEAR = 64 * 1024, GAP = 1 << 20 };
+	struct rt_g *g = NULL;
+	if (rt_stack_guard_hit(addr, &g))
+		return g;
+	/* A thread's stack (goroutine 1, foreign): no guard of ours. The kernel refuses to grow it near its limit, so sp tells. */
+	g = rt_self_or_null();
+	if (g == NULL || (g->view.id != 1 && !g->foreign) || g->view.stack_lo == 0)
+		return NULL;
+	bool beside = addr < sp ? sp - addr < NEAR : addr - sp < NEAR;
+	return beside && addr >= g->view.stack_lo - GAP && addr < g->view.stack_lo + NEAR ? g : NULL;
+}
+
+static _Noreturn void report(struct rt_g *g, uintptr_t addr, const ucontext_t *uc)
+{
+	char head[128];
+	RT_EVENT(misuse, &g->view, RT_MISUSE_STACK_OVERFLOW, (void *)addr, "stack overflow", (void *)context_pc(uc));
+	if (!rt_dump_claim())
+		rt_dump_park_for_ever();
+	snprintf(head, sizeof head, "runtime: goroutine stack exceeds %zu-byte limit\nfatal error: stack overflow\n\n",
+		(size_t)(g->view.stack_hi - g->view.stack_lo));
+	rt_dump_say(head);
+	overflow.top.g = g;
+	overflow.top.exact0 = true;
+	overflow.top.n = rt_unwind_context(uc, overflow.top.pcs, sizeof overflow.top.pcs / sizeof *overflow.top.pcs);
+	rt_dump_and_exit(&overflow);
+}
+
+static void on_fault(int sig, siginfo_t *si, void *context)
+{
+	const struct sigaction *former = sig == SIGSEGV ? &former_segv : &former_bus;
+	if (si->si_code > 0) {
+		struct rt_g *g = overflown((uintptr_t)si->si_addr, context_sp(context));
+		if (g != NULL)
+			report(g, (uintptr_t)si->si_addr, context);
+	}
+	if (former->sa_flags & SA_SIGINFO) {
+		former->sa_sigaction(sig, si, context);
+	} else if (former->sa_handler == SIG_DFL || former->sa_handler == SIG_IGN) {
+		/* The instruction faults again and ends the process by the signal; one that was sent is sent once more. */
+		signal(sig, SIG_DFL);
+		if (si->si_code <= 0)
+			syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
+	} else {
+		former->sa_handler(sig);
+	}
+}
+
+static bool debug_flag(const char *flag)
+{
+	const char *s = getenv("CSPDEBUG");
+	size_t n = strlen(flag);
+	for (; s != NULL; s = strchr(s, ',')) {
+		s += *s == ',';
+		if (strncmp(s, flag, n) == 0 && (s[n] == ',' || s[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static void install(int sig, void (*handler)(int, siginfo_t *, void *), bool only_if_default, struct sigaction *former)
+{
+	struct sigaction now, act = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	if (sigaction(sig, NULL, &now) != 0)
+		return;
+	if (only_if_default && ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL))
+		return;
+	sigemptyset(&act.sa_mask);
+	if (former != NULL)
+		*former = now;
+	sigaction(sig, &act, NULL);
+}
+
+void rt_dump_signals_init(void)
+{
+	install(SIGSEGV, on_fault, false, &former_segv);
+	install(SIGBUS, on_fault, false, &former_bus);
+	install(SIGQUIT, on_ask, true, NULL);
+	if (debug_flag("sigusr2=1"))
+		install(SIGUSR2, on_ask, true, NULL);
+}
