@@ -1,0 +1,142 @@
+#include "node.h"
+
+#include <stdlib.h>
+
+static void run_hook(void *p)
+{
+	struct rt_context_hook hook = *(struct rt_context_hook *)p;
+	struct rt_g *g = rt_self();
+
+	g->view.entry_pc = (void *)hook.f;
+	RT_EVENT(acquire, &g->view, p);
+	RT_EVENT(sync_forget, p, sizeof hook);
+	free(p);
+	hook.f(hook.arg);
+}
+
+static void start_hook(struct rt_context_hook *hook)
+{
+	if (rt_go(run_hook, hook, false, hook->pc) != 0)
+		rt_fatal(-1, NULL, "newproc: cannot start a goroutine", hook->pc);
+}
+
+/* A reference for the canceller, unless the node is being destroyed. */
+static bool try_ref(csp_context *ctx)
+{
+	uint32_t refs = atomic_load_explicit(&ctx->refs, memory_order_relaxed);
+
+	while (refs != 0)
+		if (atomic_compare_exchange_weak_explicit(&ctx->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static void detach_children_locked(csp_context *ctx, csp_context **work)
+{
+	csp_context *child, *next;
+
+	for (child = ctx->children; child != NULL; child = next) {
+		next = child->next;
+		child->next = child->prev = NULL;
+		/* From here its destroyer no longer waits for our lock's list, but it still takes the lock, so child is there. */
+		child->linked = false;
+		if (try_ref(child)) {
+			child->work_next = *work;
+			*work = child;
+		}
+	}
+	ctx->children = NULL;
+}
+
+static void end_one(csp_context *ctx, int err, int cause, csp_context **work)
+{
+	struct rt_context_hook *hooks, *hook;
+	bool timer_armed;
+
+	rt_lock(&ctx->lock);
+	if (ctx->err != 0) {
+		rt_unlock(&ctx->lock);
+		return;
+	}
+	RT_EVENT(release, &rt_self()->view, ctx);
+	ctx->cause = cause;
+	__atomic_store_n(&ctx->err, err, __ATOMIC_RELEASE);
+	hooks = ctx->hooks;
+	ctx->hooks = NULL;
+	timer_armed = ctx->timer_armed;
+	ctx->timer_armed = false;
+	detach_children_locked(ctx, work);
+	rt_unlock(&ctx->lock);
+
+	if (timer_armed && rt_timer_stop(&ctx->timer))
+		rt_context_unref(ctx);
+	csp_chan_close_(ctx->done);
+	while ((hook = hooks) != NULL) {
+		hooks = hook->next;
+		start_hook(hook);
+	}
+}
+
+void rt_context_end(csp_context *ctx, int err, int cause)
+{
+	csp_context *work = NULL, *child;
+
+	end_one(ctx, err, cause, &work);
+	while ((child = work) != NULL) {
+		work = child->work_next;
+		end_one(child, err, cause, &work);
+		rt_context_unref(child);
+	}
+}
+
+void csp_context_cancel(csp_context *ctx)
+{
+	csp_context_cancel_cause(ctx, -ECANCELED);
+}
+
+void csp_context_cancel_cause(csp_context *ctx, int cause)
+{
+	if (!rt_context_is_background(ctx))
+		rt_context_end(ctx, -ECANCELED, cause);
+}
+
+int csp_context_err(csp_context *ctx)
+{
+	int err = rt_context_is_background(ctx) ? 0 : __atomic_load_n(&ctx->err, __ATOMIC_ACQUIRE);
+
+	if (err != 0)
+		RT_EVENT(acquire, &rt_self()->view, ctx);
+	return err;
+}
+
+int csp_context_cause(csp_context *ctx)
+{
+	return csp_context_err(ctx) != 0 ? ctx->cause : 0;
+}
+
+void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg)
+{
+	void *pc = __builtin_return_address(0);
+	struct rt_context_hook *hook;
+	bool ended;
+
+	if (rt_context_is_background(ctx))
+		return;
+	hook = malloc(sizeof *hook);
+	if (hook == NULL)
+		rt_fatal(-1, NULL, "out of memory", pc);
+	*hook = (struct rt_context_hook){ NULL, f, arg, pc };
+	/* The registration happens before f. */
+	RT_EVENT(release, &rt_self()->view, hook);
+	rt_lock(&ctx->lock);
+	ended = ctx->err != 0;
+	if (!ended) {
+		hook->next = ctx->hooks;
+		ctx->hooks = hook;
+	}
+	rt_unlock(&ctx->lock);
+	if (ended) {
+		RT_EVENT(acquire, &rt_self()->view, ctx);
+		start_hook(hook);
+	}
+}
