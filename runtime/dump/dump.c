@@ -166,13 +166,16 @@ static void print_place(struct rt_dump_out *o, const struct rt_frame *f)
 
 /* Keep what the programmer wrote: of the library, the public function the goroutine is in and public functions between the program's
  * own; nothing below the function started, nothing below main. Returns the number left, moved to the front; 0: nothing of the program's is on this stack. */
-static size_t user_frames(struct rt_frame *f, size_t n)
+static size_t user_frames(struct rt_frame *f, size_t n, bool is_main)
 {
 	size_t first = 0, last = 0, kept = 0;
 	while (first < n && (f[first].runtime || f[first].outside))
 		first++;
 	if (first == n)
 		return 0;
+	/* main without a name, below it libc and _start. */
+	if (is_main && n > 2 && f[n - 2].outside && f[n - 1].function == NULL)
+		n--;
 	for (size_t i = first; i < n; i++) {
 		if (f[i].runtime || f[i].outside)
 			continue;
@@ -216,7 +219,7 @@ static void print_block(struct rt_dump_out *o, const struct block *b, int64_t no
 		n += rt_symbols_lookup(b->pcs[i], i == 0 && b->exact0, !symbols, frames + n, sizeof frames / sizeof *frames - n);
 	bool elided = b->n == PCS_MAX;
 	if (!raw) {
-		size_t kept = user_frames(frames, n);
+		size_t kept = user_frames(frames, n, b->id == 1);
 		/* Not started yet, or its stack cannot be followed: what it was started for. */
 		if (kept == 0 && b->entry_pc != NULL)
 			kept = rt_symbols_lookup(b->entry_pc, true, !symbols, frames, 1);

@@ -46,16 +46,13 @@ _Noreturn void rt_panic(enum rt_misuse what, void *obj, const char *text, void *
 _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
 {
 	struct rt_g *g = rt_self_or_null();
+	/* All asleep: the observer has had its `deadlock`, and nobody gets up any more. */
+	bool asleep = what < 0 && atomic_load(&rt_sched.dying);
 	if (what >= 0)
 		RT_EVENT(misuse, g != NULL ? &g->view : NULL, (enum rt_misuse)what, obj, text, pc);
-	else
+	else if (!asleep)
 		RT_EVENT(fatal, text);
-	die(g, "fatal error: ", text, false);
-}
-
-_Noreturn void rt_fatal_asleep(const char *text)
-{
-	die(NULL, "fatal error: ", text, true);
+	die(g, "fatal error: ", text, asleep);
 }
 
 _Noreturn void rt_fatal_told(const char *text)

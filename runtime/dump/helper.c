@@ -20,7 +20,7 @@ enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4 };
 static _Atomic uint32_t asked;
 /* The request of ASK_DIE. Written by the claimer before it sets the bit. */
 static struct rt_dump_request *request;
-static struct { uintptr_t pc; int code; } quit;
+static struct { const struct rt_dump_request *request; uintptr_t pc; int code; } quit;
 
 static _Atomic uint32_t claimed;                /* 0, or the process has begun to die */
 static _Atomic bool     helper_lives;
@@ -38,8 +38,9 @@ bool rt_dump_claim(void)
 
 _Noreturn void rt_dump_park_for_ever(void)
 {
+	static _Atomic uint32_t never;
 	for (;;)
-		rt_os_futex_wait(&claimed, 1, -1);
+		rt_os_futex_wait(&never, 0, -1);
 }
 
 /* What the program printed before it failed is wanted too, also when stdout is a pipe. Not if somebody was stopped in the middle of it. */
@@ -72,10 +73,10 @@ static void *late(void *arg)
 
 static void write_now(const struct rt_dump_request *r)
 {
+	rt_os_thread(late, (void *)(uintptr_t)r, "csp-late", HELPER_STACK_BYTES);
 	/* Load and allocate while everyone can still give locks back. */
 	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
 		rt_symbols_open();
-	rt_os_thread(late, (void *)(uintptr_t)r, "csp-late", HELPER_STACK_BYTES);
 	rt_dump_flush_stdout();
 	if (!r->world_stopped)
 		rt_world_stop();
@@ -84,13 +85,12 @@ static void write_now(const struct rt_dump_request *r)
 
 static void serve_quit(void)
 {
-	static const struct rt_dump_request nobody;
 	char head[96];
 	if (!rt_dump_claim())
 		return;
 	snprintf(head, sizeof head, "SIGQUIT: quit\nPC=0x%llx m=0 sigcode=%d\n\n", (unsigned long long)quit.pc, quit.code);
 	rt_dump_say(head);
-	write_now(&nobody);
+	write_now(quit.request);
 	end();
 }
 
@@ -136,8 +136,9 @@ static void ask(uint32_t bit)
 	rt_os_futex_wake(&asked, 1);
 }
 
-void rt_dump_ask_quit(uintptr_t pc, int code)
+void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code)
 {
+	quit.request = r;
 	quit.pc = pc;
 	quit.code = code;
 	ask(ASK_QUIT);

@@ -20,8 +20,8 @@ _Noreturn void rt_dump_park_for_ever(void);
  * has claimed. */
 _Noreturn void rt_dump_and_exit(struct rt_dump_request *r);
 
-/* From the handlers: what to print before a dump of everything. Async-signal-safe. */
-void rt_dump_ask_quit(uintptr_t pc, int code);
+/* From the handlers; async-signal-safe. _quit: where the signal came in, and the goroutine it interrupted, if any. Once. */
+void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code);
 void rt_dump_ask_live(void);
 
 void rt_dump_helper_start(void);

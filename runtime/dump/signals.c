@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "../sched/stack.h"
+#include "../sched/stop.h"
 #include "helper.h"
 #include "unwind.h"
 
 static struct sigaction former_segv, former_bus;
-static struct rt_dump_request overflow;         /* the claimer's; signal stacks are small too */
+static struct rt_dump_request overflow, quit;   /* the first one's; signal stacks are small too */
 
 static uintptr_t context_pc(const ucontext_t *uc)
 {
@@ -36,11 +37,22 @@ static uintptr_t context_sp(const ucontext_t *uc)
 
 static void on_ask(int sig, siginfo_t *si, void *uc)
 {
+	static _Atomic int asked;
 	int saved = errno;
-	if (sig == SIGQUIT)
-		rt_dump_ask_quit(context_pc(uc), si->si_code);
-	else
+	if (sig == SIGUSR2) {
 		rt_dump_ask_live();
+	} else if (atomic_exchange(&asked, 1) == 0) {
+		/* This thread stays here, else an interrupted pause() ends main before the dump is out; unless it holds a lock of ours,
+		 * which the stopping of the world would wait for. */
+		bool rest = rt_locks_held == 0;
+		quit.top.g = rest ? rt_self_or_null() : NULL;
+		quit.top.exact0 = true;
+		if (quit.top.g != NULL)
+			quit.top.n = rt_unwind_context(uc, quit.top.pcs, sizeof quit.top.pcs / sizeof *quit.top.pcs);
+		rt_dump_ask_quit(&quit, context_pc(uc), si->si_code);
+		if (rest)
+			rt_dump_park_for_ever();
+	}
 	errno = saved;
 }
 
