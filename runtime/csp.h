@@ -274,20 +274,22 @@ struct csp_defer_frame { struct csp_defer_frame *next; void (*fn)(void *); void 
 CSP_API struct csp_defer_frame *csp_defer_push_(struct csp_defer_frame *frame);  /* put frame on top; returns the former top */
 CSP_API void csp_defer_run_(struct csp_defer_frame *frame);                      /* take it off and call it */
 
-/* === I/O on non-blocking descriptors =====================================================================================
- * The goroutine parks, no thread blocks. Descriptors are switched to O_NONBLOCK at first use. Results: >= 0, or -errno; -ETIMEDOUT after the
- * deadline of csp_set_deadline; -EBADF if csp_close_fd came in between. */
+/* === I/O on descriptors ==================================================================================================
+ * The goroutine parks, no thread blocks. Pipes, listeners and the like are switched to O_NONBLOCK at first use; sockets that carry data, terminals
+ * and descriptors 0 to 2 are left as they are; regular files are simply read and written. Results: >= 0, or -errno; -ETIMEDOUT once the
+ * deadline of csp_set_deadline has passed; -EBADF if csp_close_fd came in between. Writing to a socket without a reader returns -EPIPE;
+ * there is no SIGPIPE. Descriptors used here are closed with csp_close_fd. */
 CSP_API ssize_t csp_read(int fd, void *buf, size_t bytes);
-CSP_API ssize_t csp_write(int fd, const void *buf, size_t bytes);       /* all of it, unless an error comes first */
+CSP_API ssize_t csp_write(int fd, const void *buf, size_t bytes);       /* all of it, unless an error comes first; then what was written */
 CSP_API ssize_t csp_readv(int fd, const struct iovec *iov, int n);
-CSP_API ssize_t csp_writev(int fd, const struct iovec *iov, int n);
-CSP_API int     csp_accept(int fd, struct sockaddr *addr, socklen_t *addr_bytes);
-CSP_API int     csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes);
-CSP_API ssize_t csp_send(int fd, const void *buf, size_t bytes, int flags);
-CSP_API ssize_t csp_recv(int fd, void *buf, size_t bytes, int flags);
+CSP_API ssize_t csp_writev(int fd, const struct iovec *iov, int n);     /* all of it, as csp_write */
+CSP_API int     csp_accept(int fd, struct sockaddr *addr, socklen_t *addr_bytes);       /* the new descriptor is O_NONBLOCK and close-on-exec */
+CSP_API int     csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes); /* 0 or -errno */
+CSP_API ssize_t csp_send(int fd, const void *buf, size_t bytes, int flags);             /* all of it, as csp_write; MSG_DONTWAIT: never parks */
+CSP_API ssize_t csp_recv(int fd, void *buf, size_t bytes, int flags);                   /* MSG_DONTWAIT: never parks */
 CSP_API int     csp_wait_fd(int fd, int events, int64_t deadline_ns);   /* poll(2) events -> revents | -ETIMEDOUT; deadline 0: none */
-CSP_API int     csp_close_fd(int fd);                                   /* wakes those who wait with -EBADF, then closes */
-CSP_API int     csp_set_deadline(int fd, int64_t read_ns, int64_t write_ns);    /* absolute, csp_now_ns; 0: none */
+CSP_API int     csp_close_fd(int fd);                                   /* wakes those who wait with -EBADF, then closes; 0 or -errno */
+CSP_API int     csp_set_deadline(int fd, int64_t read_ns, int64_t write_ns);    /* absolute, csp_now_ns; 0: none. Also for calls under way */
 
 /* === Words to the checker: no-ops without it ============================================================================= */
 

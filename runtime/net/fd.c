@@ -1,0 +1,112 @@
+#include "fd.h"
+#include "edge.h"
+#include "poll.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HINTS 65536
+
+static uint8_t socket_hint[HINTS];
+
+bool rt_fd_maybe_socket(int fd)
+{
+	return fd >= 0 && fd < HINTS && __atomic_load_n(&socket_hint[fd], __ATOMIC_RELAXED);
+}
+
+void rt_fd_note_socket(int fd, bool is_socket)
+{
+	if (fd >= 0 && fd < HINTS)
+		__atomic_store_n(&socket_hint[fd], is_socket, __ATOMIC_RELAXED);
+}
+
+int rt_fd_manner(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+		return RT_FD_DIRECT;
+	if (S_ISSOCK(st.st_mode))
+		rt_fd_note_socket(fd, true);
+	if (flags & O_NONBLOCK)
+		return RT_FD_NONBLOCK;
+	if (fd <= STDERR_FILENO || S_ISCHR(st.st_mode))
+		return RT_FD_POLLED;
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return RT_FD_NONBLOCK;
+}
+
+bool rt_fd_is_ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static bool is_past(int64_t deadline_ns)
+{
+	return deadline_ns != INT64_MAX && deadline_ns <= rt_now_ns();
+}
+
+ssize_t rt_fd_run(int fd, unsigned event, rt_attempt attempt, const struct rt_io *io)
+{
+	ssize_t n;
+
+	/* As in Go: a deadline that has passed ends the call even if data is there, or a busy peer could outrun it for ever. */
+	if (is_past(rt_fd_deadline(fd, event == POLLOUT)))
+		return -ETIMEDOUT;
+	for (;;) {
+		int r;
+
+		n = attempt(fd, io);
+		if (n == -EINTR)
+			continue;
+		if (n != -EAGAIN)
+			return n;
+		r = rt_fd_wait(fd, event, INT64_MAX);
+		if (r < 0)
+			return r;
+	}
+}
+
+int csp_wait_fd(int fd, int events, int64_t deadline_ns)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = (short)events };
+		int r;
+
+		if (poll(&p, 1, 0) > 0)
+			return p.revents & POLLNVAL ? -EBADF : p.revents;
+		r = rt_fd_wait(fd, (unsigned)events, deadline_ns == 0 ? INT64_MAX : deadline_ns);
+		if (r < 0)
+			return r;
+	}
+}
+
+int csp_close_fd(int fd)
+{
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	rt_edge_write(fd);              /* the peer's end of file comes after it */
+	rt_fd_closing(fd);
+	rt_fd_note_socket(fd, false);
+	/* Linux has closed fd also when it says EINTR. */
+	if (close(fd) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+int csp_set_deadline(int fd, int64_t read_ns, int64_t write_ns)
+{
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	return rt_fd_set_deadline(fd, read_ns == 0 ? INT64_MAX : read_ns, write_ns == 0 ? INT64_MAX : write_ns);
+}
