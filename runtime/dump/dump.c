@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../sched/sched.h"
 #include "../sched/walk.h"
 #include "symbols.h"
 #include "unwind.h"
@@ -291,12 +292,16 @@ static bool visit(const struct rt_ginfo *info, void *arg)
 		b->exact0 = c->top->exact0;
 		b->n = (uint32_t)(c->top->n < PCS_MAX ? c->top->n : PCS_MAX);
 		memcpy(b->pcs, c->top->pcs, b->n * sizeof *b->pcs);
-	} else if (info->state != RT_G_RUNNING) {
+	} else {
+		const struct rt_g *g = (const struct rt_g *)info->g;
 		b->exact0 = true;
-		b->n = (uint32_t)rt_unwind_parked((struct rt_g *)info->g, b->pcs, PCS_MAX);
+		if (info->state == RT_G_WAITING || info->state == RT_G_RUNNABLE)
+			b->n = (uint32_t)rt_unwind_parked((struct rt_g *)info->g, b->pcs, PCS_MAX);
+		else if (g->m != NULL && g->m->stop_context != NULL)
+			b->n = (uint32_t)rt_unwind_context(g->m->stop_context, b->pcs, PCS_MAX);
 	}
 	if (b->n == 0) {
-		/* Runs on a thread that could not be stopped: say at least what it runs. */
+		/* Its registers are on a thread that could not be stopped: say at least what it runs. */
 		b->pcs[0] = info->pc != 0 ? (void *)info->pc : info->g->entry_pc;
 		b->exact0 = true;
 		b->n = b->pcs[0] != NULL;

@@ -39,7 +39,12 @@ __attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o,
  * sigusr2=1), SIGSEGV and SIGBUS. Threads that run goroutines have a signal stack (rt_os_signal_stack), else an overflow is a crash. */
 void rt_dump_init(void);
 
-/* rt_fatal without an event: asked for by the observer (door->fatal). */
+/* After the observer, so that its own work at exit comes later: exit waits for ever while a failure is being written. */
+void rt_dump_guard_exit(void);
+
+/* Fatal errors whose event the caller has told already, or that have none. _asleep: by the scheduler, with nothing running and its
+ * event `deadlock` told; all goroutines are shown as they are. _told: asked for by the observer (door->fatal). */
+_Noreturn void rt_fatal_asleep(const char *text);
 _Noreturn void rt_fatal_told(const char *text);
 
 #endif

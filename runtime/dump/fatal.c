@@ -46,13 +46,16 @@ _Noreturn void rt_panic(enum rt_misuse what, void *obj, const char *text, void *
 _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
 {
 	struct rt_g *g = rt_self_or_null();
-	/* All asleep: the observer has had its `deadlock`, and nobody gets up any more. */
-	bool asleep = what < 0 && atomic_load(&rt_sched.dying);
 	if (what >= 0)
 		RT_EVENT(misuse, g != NULL ? &g->view : NULL, (enum rt_misuse)what, obj, text, pc);
-	else if (!asleep)
+	else
 		RT_EVENT(fatal, text);
-	die(g, "fatal error: ", text, asleep);
+	die(g, "fatal error: ", text, false);
+}
+
+_Noreturn void rt_fatal_asleep(const char *text)
+{
+	die(NULL, "fatal error: ", text, true);
 }
 
 _Noreturn void rt_fatal_told(const char *text)
@@ -72,6 +75,18 @@ _Noreturn void rt_throw(const char *text)
 	}
 	signal(SIGABRT, SIG_DFL);
 	abort();
+}
+
+/* main returns, or somebody calls exit, while another goroutine's failure is being written: that one decides the status. */
+static void hold_exit(void)
+{
+	if (rt_dump_claimed())
+		rt_dump_park_for_ever();
+}
+
+void rt_dump_guard_exit(void)
+{
+	atexit(hold_exit);
 }
 
 void rt_dump_init(void)

@@ -36,9 +36,18 @@ bool rt_dump_claim(void)
 	return atomic_exchange(&claimed, 1) == 0;
 }
 
+bool rt_dump_claimed(void)
+{
+	return atomic_load(&claimed) != 0;
+}
+
 _Noreturn void rt_dump_park_for_ever(void)
 {
 	static _Atomic uint32_t never;
+	struct rt_m *m = rt_m_self();
+	/* Whoever rests here counts as stopped, whatever locks it took along. */
+	if (m != NULL)
+		atomic_store(&m->stopped, 1);
 	for (;;)
 		rt_os_futex_wait(&never, 0, -1);
 }
