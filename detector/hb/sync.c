@@ -1,0 +1,127 @@
+/* Locks, wait groups, once, condition variables, semaphores, and edges by address.
+ *
+ *   mutex      unlock stores its clock, lock acquires it. Store, not join: unlock n happens after lock n, which acquired the rest.
+ *   rw mutex   a: the last writer's clock, acquired by readers and writers; b: the readers' since then, acquired by the next writer only,
+ *              so that read sections are not ordered with each other.
+ *   the rest   releases join, acquires take everything joined so far, as Go's own annotations do. */
+#include "hb.h"
+#include "hbcore.h"
+
+void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
+{
+	struct det_sync *s;
+
+	if (!g || !det_enter())
+		return;
+	s = det_sync_lock((uintptr_t)addr, role, false);
+	if (s)
+		det_acquire(g, &s->a);
+	det_sync_unlock((uintptr_t)addr);
+	det_leave();
+}
+
+static void release(struct det_g *g, const void *addr, enum det_role role, bool join)
+{
+	struct det_sync *s;
+
+	if (!g || !det_enter())
+		return;
+	s = det_sync_lock((uintptr_t)addr, role, true);
+	if (s && join)
+		det_release_join(g, &s->a);
+	else if (s)
+		det_release_store(g, &s->a);
+	det_sync_unlock((uintptr_t)addr);
+	det_leave();
+}
+
+void det_sync_release_join(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, true); }
+void det_sync_release_store(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, false); }
+
+void det_rw_locked(struct det_g *g, const void *addr, bool writer)
+{
+	struct det_sync *s;
+
+	if (!g || !det_enter())
+		return;
+	s = det_sync_lock((uintptr_t)addr, DET_ROLE_LOCK, false);
+	if (s) {
+		det_acquire(g, &s->a);
+		if (writer) {
+			det_acquire(g, &s->b);
+			det_snap_drop(&s->b);
+		}
+	}
+	det_sync_unlock((uintptr_t)addr);
+	det_leave();
+}
+
+void det_rw_unlocking(struct det_g *g, const void *addr, bool writer)
+{
+	struct det_sync *s;
+
+	if (!g || !det_enter())
+		return;
+	s = det_sync_lock((uintptr_t)addr, DET_ROLE_LOCK, true);
+	if (s && writer)
+		det_release_store(g, &s->a);
+	else if (s)
+		det_release_join(g, &s->b);
+	det_sync_unlock((uintptr_t)addr);
+	det_leave();
+}
+
+void det_hb_mutex_lock(struct rt_gview *g, void *m, void *pc) { det_sync_acquire(det_of(g), m, DET_ROLE_LOCK); }
+void det_hb_mutex_unlock(struct rt_gview *g, void *m, void *pc) { det_sync_release_store(det_of(g), m, DET_ROLE_LOCK); }
+void det_hb_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_locked(det_of(g), rw, writer); }
+void det_hb_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_unlocking(det_of(g), rw, writer); }
+
+/* The first Add of a round must be ordered before the Wait of that round: the one counts as a read of the group itself, the first
+ * waiter's Wait as a write. Source: Go, sync/waitgroup.go. */
+void det_hb_wg_add(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc)
+{
+	struct det_g *d = det_of(g);
+
+	if (!d)
+		return;
+	if (delta < 0)
+		det_sync_release_join(d, wg, DET_ROLE_GENERIC);
+	else if (delta > 0 && counter_after == delta)
+		det_access(d, (uintptr_t)wg, 4, DET_READ, (uintptr_t)pc);
+}
+
+void det_hb_wg_wait(struct rt_gview *g, void *wg, bool first_waiter, void *pc)
+{
+	struct det_g *d = det_of(g);
+
+	if (d && first_waiter)
+		det_access(d, (uintptr_t)wg, 4, DET_WRITE, (uintptr_t)pc);
+}
+
+void det_hb_wg_waited(struct rt_gview *g, void *wg) { det_sync_acquire(det_of(g), wg, DET_ROLE_GENERIC); }
+
+void det_hb_once_begin(struct rt_gview *g, void *o) { det_of(g); }
+void det_hb_once_done(struct rt_gview *g, void *o) { det_sync_release_store(det_of(g), o, DET_ROLE_GENERIC); }
+void det_hb_once_seen(struct rt_gview *g, void *o) { det_sync_acquire(det_of(g), o, DET_ROLE_GENERIC); }
+
+void det_hb_cond_signal(struct rt_gview *g, void *c, bool broadcast, void *pc) { det_sync_release_join(det_of(g), c, DET_ROLE_GENERIC); }
+void det_hb_cond_waited(struct rt_gview *g, void *c) { det_sync_acquire(det_of(g), c, DET_ROLE_GENERIC); }
+
+void det_hb_sema(struct rt_gview *g, void *s, bool is_release, void *pc)
+{
+	if (is_release)
+		det_sync_release_join(det_of(g), s, DET_ROLE_GENERIC);
+	else
+		det_sync_acquire(det_of(g), s, DET_ROLE_GENERIC);
+}
+
+void det_hb_release(struct rt_gview *g, const void *sync) { det_sync_release_join(det_of(g), sync, DET_ROLE_GENERIC); }
+void det_hb_acquire(struct rt_gview *g, const void *sync) { det_sync_acquire(det_of(g), sync, DET_ROLE_GENERIC); }
+
+void det_hb_sync_forget(const void *sync, size_t bytes)
+{
+	if (!atomic_load_explicit(&det_on, memory_order_relaxed) || !det_enter())
+		return;
+	det_sync_forget((uintptr_t)sync, bytes);
+	det_leave();
+}

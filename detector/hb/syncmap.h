@@ -1,0 +1,34 @@
+/* What releases left behind, by the address of the object they went through. An object exists from its first release until its memory
+ * is freed or reused. One address may play several roles (a mutex that is also named in CSP_RELEASE); they do not mix. */
+#ifndef CSP_DETECTOR_HB_SYNCMAP_H
+#define CSP_DETECTOR_HB_SYNCMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../clock/clock.h"
+
+enum det_role { DET_ROLE_ATOMIC, DET_ROLE_LOCK, DET_ROLE_CHAN, DET_ROLE_GENERIC };
+
+struct det_sync {
+	uintptr_t addr;
+	uint32_t  role;
+	uint32_t  next;                 /* in the bucket */
+	struct det_snap a;              /* what acquirers learn; rw lock: from writers; channel: from close */
+	struct det_snap b;              /* rw lock: from readers, for the next writer; cond, barrier …: unused */
+	uint32_t  slots_ref, slots_n;   /* channel: array of det_snap, one per buffer index */
+};
+
+bool det_syncmap_init(void);
+
+/* The object, with its bucket locked, so that nobody else looks at or removes it; NULL if there is none and !create (then too the
+ * bucket is locked), or if there is no memory (a loss). Unlock with the same address. */
+struct det_sync *det_sync_lock(uintptr_t addr, enum det_role role, bool create);
+void det_sync_unlock(uintptr_t addr);
+
+/* Remove all objects in [addr, addr + bytes). */
+void det_sync_forget(uintptr_t addr, size_t bytes);
+void det_syncmap_after_fork(void);
+
+#endif
