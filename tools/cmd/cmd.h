@@ -1,0 +1,16 @@
+/* The subcommands. argv[0] is "cspcheck NAME"; the result is the exit status. */
+#ifndef CSP_TOOLS_CMD_CMD_H
+#define CSP_TOOLS_CMD_CMD_H
+
+int cmd_cc(int argc, char **argv);
+int cmd_cxx(int argc, char **argv);
+int cmd_db(int argc, char **argv);
+int cmd_deadlocks(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_leaks(int argc, char **argv);
+int cmd_races(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif

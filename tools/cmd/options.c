@@ -1,0 +1,96 @@
+#include "cmd/options.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { KEY_DB = 0x1000, KEY_NO_DB, KEY_FORMAT, KEY_COLOR, KEY_SOURCE_ROOT };
+
+static const struct argp_option table[] = {
+	{ "db", KEY_DB, "FILE", 0, "results database (default " OPTIONS_DEFAULT_DB ")", 10 },
+	{ "no-db", KEY_NO_DB, NULL, 0, "do not keep results", 10 },
+	{ "format", KEY_FORMAT, "FORMAT", 0, "human, go or json (default human)", 11 },
+	{ "output", 'o', "FILE", 0, "write the report to FILE", 11 },
+	{ "source-root", KEY_SOURCE_ROOT, "DIR", 0, "print file names relative to DIR (default: the working directory)", 11 },
+	{ "color", KEY_COLOR, "WHEN", 0, "auto, always or never", 11 },
+	{ "quiet", 'q', NULL, 0, "print only the summary", 11 },
+	{ "verbose", 'v', NULL, 0, "show every frame and what is done", 11 },
+	{ 0 }
+};
+
+void
+options_refuse(const char *command, const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", command);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fprintf(stderr, "; try `%s --help'\n", command);
+	exit(EX_USAGE);
+}
+
+static error_t
+parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case KEY_DB: o->db = arg; o->no_db = false; break;
+	case KEY_NO_DB: o->no_db = true; break;
+	case 'o': o->output = arg; break;
+	case KEY_SOURCE_ROOT: o->source_root = arg; break;
+	case 'q': o->quiet = true; break;
+	case 'v': o->verbose = true; break;
+	case KEY_FORMAT:
+		if (!format_parse(arg, &o->format))
+			options_refuse(state->name, "--format is human, go or json, not '%s'", arg);
+		break;
+	case KEY_COLOR:
+		if (!text_parse_colour(arg, &o->colour))
+			options_refuse(state->name, "--color is auto, always or never, not '%s'", arg);
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp options_argp = { .options = table, .parser = parse };
+
+void
+options_init(struct options *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->db = OPTIONS_DEFAULT_DB;
+}
+
+void
+options_from_env(const struct argp_option *options, error_t (*parser)(int, char *, struct argp_state *), void *input, const char *command)
+{
+	struct argp_state state = { .input = input, .name = (char *)command };
+
+	for (; options->name || options->key || options->doc; options++) {
+		char name[64] = "CSPCHECK_";
+		size_t n = strlen(name);
+		if (!options->name)
+			continue;
+		for (const char *p = options->name; *p && n < sizeof(name) - 1; p++)
+			name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+		name[n] = '\0';
+		char *value = getenv(name);
+		if (value && *value && (options->arg || strcmp(value, "0")))
+			parser(options->key, options->arg ? value : NULL, &state);
+	}
+}
+
+void
+options_parse(const struct argp *argp, int argc, char **argv, void *input, struct options *shared)
+{
+	options_from_env(table, parse, shared, argv[0]);
+	if (argp->options)
+		options_from_env(argp->options, argp->parser, input, argv[0]);
+	argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, input);
+}

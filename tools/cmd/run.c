@@ -1,0 +1,300 @@
+/* cspcheck run: from the words on the command line to a program, its environment, and one checked run. */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "build/compile.h"
+#include "build/inspect.h"
+#include "cmd/options.h"
+#include "launch/check.h"
+
+enum { KEY_RACE = 0x2000, KEY_LEAK, KEY_DEADLOCK, KEY_TIMEOUT, KEY_PROCS, KEY_SEED, KEY_FAIL_ON };
+
+struct run {
+	struct options options;
+	const char *race, *leak, *deadlock, *procs;
+	bool     race_asked;            /* --race=on said by the user: then it must be possible */
+	enum fail_on fail_on;
+	int64_t  timeout_ns;
+	uint64_t seed;
+	bool     has_seed;
+	int      argc; char **argv;     /* target and its arguments */
+};
+
+static const struct argp_option table[] = {
+	{ "race", KEY_RACE, "on|off", 0, "detect data races (default on)", 1 },
+	{ "leak", KEY_LEAK, "exit|off", 0, "report goroutines that can never end (default exit)", 1 },
+	{ "deadlock", KEY_DEADLOCK, "fatal|warn|off", 0, "what a deadlock of some goroutines does (default fatal)", 1 },
+	{ "timeout", KEY_TIMEOUT, "DUR", 0, "stop after DUR (10s, 2m, 500ms) with a goroutine dump; status 124", 2 },
+	{ "procs", KEY_PROCS, "N", 0, "run goroutines on N threads at once", 2 },
+	{ "seed", KEY_SEED, "N", 0, "seed of every random choice", 2 },
+	{ "fail-on", KEY_FAIL_ON, "WHAT", 0, "new, any or none: which findings change the exit status (default new)", 3 },
+	{ 0 }
+};
+
+static const char doc[] =
+	"Compile if source, run, check for data races, deadlocks, leaks and misuse, store and report.\v"
+	"Examples:\n"
+	"  cspcheck run prog.c                      compile and check (CC=clang for clang)\n"
+	"  cspcheck run main.c queue.c -- 10 fast   several sources, arguments after --\n"
+	"  cspcheck run ./prog 10 fast              an existing program\n"
+	"  cspcheck run --timeout 30s --format json -o found.json prog.c\n\n"
+	"Every long option is also an environment variable: --procs 4 is CSPCHECK_PROCS=4.\n"
+	"CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are used when sources are compiled.\n\n"
+	"Exit status: the program's own; 66 race, 67 leak, 68 deadlock, panic or misuse (68 over 66 over 67); 124 time limit; "
+	"1 cannot compile; 64 usage; 65 bad database; 69 cannot check; 73 cannot write the database; 126 not executable; 127 not found; 128+N killed by signal N.";
+
+static bool
+one_of(const char *word, const char *words)
+{
+	size_t n = strlen(word);
+	for (const char *p = words; n && (p = strstr(p, word)); p += n)
+		if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+static const char *
+choice(const struct argp_state *state, const char *option, const char *arg, const char *words)
+{
+	if (!one_of(arg, words))
+		options_refuse(state->name, "--%s is one of: %s; not '%s'", option, words, arg);
+	return arg;
+}
+
+static int64_t
+duration_ns(const struct argp_state *state, const char *arg)
+{
+	static const struct { const char *unit; double ns; } units[] = {
+		{ "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "h", 3600e9 }
+	};
+	char *end;
+	double v = strtod(arg, &end);
+
+	for (size_t i = 0; end != arg && v > 0 && i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(end, units[i].unit) && v * units[i].ns >= 1 && v * units[i].ns < 9e18)
+			return (int64_t)(v * units[i].ns);
+	options_refuse(state->name, "--timeout wants a time such as 10s, 2m or 500ms, not '%s'", arg);
+}
+
+static uint64_t
+number(const struct argp_state *state, const char *option, const char *arg, uint64_t max)
+{
+	char *end;
+
+	errno = 0;
+	uint64_t v = strtoull(arg, &end, 0);
+	if (end == arg || *end || errno || *arg == '-' || v > max)
+		options_refuse(state->name, "--%s wants a number, not '%s'", option, arg);
+	return v;
+}
+
+static error_t
+parse(int key, char *arg, struct argp_state *state)
+{
+	struct run *r = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT: state->child_inputs[0] = &r->options; break;
+	case KEY_RACE:
+		r->race = choice(state, "race", arg, "on off");
+		r->race_asked = !strcmp(arg, "on");
+		break;
+	case KEY_LEAK: r->leak = choice(state, "leak", arg, "exit off"); break;
+	case KEY_DEADLOCK: r->deadlock = choice(state, "deadlock", arg, "fatal warn off"); break;
+	case KEY_TIMEOUT: r->timeout_ns = duration_ns(state, arg); break;
+	case KEY_PROCS:
+		if (number(state, "procs", arg, 4096) == 0)
+			options_refuse(state->name, "--procs wants at least 1");
+		r->procs = arg;
+		break;
+	case KEY_SEED:
+		r->seed = number(state, "seed", arg, UINT64_MAX);
+		r->has_seed = true;
+		break;
+	case KEY_FAIL_ON:
+		choice(state, "fail-on", arg, "new any none");
+		r->fail_on = !strcmp(arg, "new") ? FAIL_NEW : !strcmp(arg, "any") ? FAIL_ANY : FAIL_NONE;
+		break;
+	case ARGP_KEY_ARG: /* the target: all that follows is its own */
+		r->argv = state->argv + state->next - 1;
+		r->argc = state->argc - state->next + 1;
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_NO_ARGS: options_refuse(state->name, "no program or source file given");
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
+static char *
+make_work_dir(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir;
+
+	if (asprintf(&dir, "%s/cspcheck.XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0)
+		return NULL;
+	if (!mkdtemp(dir)) {
+		fprintf(stderr, "cspcheck: cannot make a directory %s: %s\n", dir, strerror(errno));
+		free(dir);
+		return NULL;
+	}
+	return dir;
+}
+
+/* Sources up to "--" or the first word that is none; the rest are the program's arguments. */
+static int
+prepare_sources(struct run *r, const struct home *h, const char *work, char **program, char ***argv)
+{
+	int n = 0, rest;
+
+	while (n < r->argc && compile_is_source(r->argv[n])) {
+		if (access(r->argv[n], R_OK) < 0) {
+			fprintf(stderr, "cspcheck: cannot read %s: %s\n", r->argv[n], strerror(errno));
+			return errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+		}
+		n++;
+	}
+	rest = n < r->argc && !strcmp(r->argv[n], "--") ? n + 1 : n;
+
+	/* The program is named after its first source, as a user would have named it. */
+	const char *base = strrchr(r->argv[0], '/');
+	base = base ? base + 1 : r->argv[0];
+	if (asprintf(program, "%s/%.*s", work, (int)(strrchr(base, '.') - base), base) < 0)
+		return EX_OSERR;
+	int status = compile_program(h, r->argv, (size_t)n, strcmp(r->race, "off") != 0, *program, r->options.verbose);
+	*argv = calloc((size_t)(r->argc - rest) + 2, sizeof(**argv));
+	if (!*argv)
+		return EX_OSERR;
+	(*argv)[0] = *program;
+	for (int i = rest; i < r->argc; i++)
+		(*argv)[i - rest + 1] = r->argv[i];
+	return status;
+}
+
+static void
+preload(const char *lib)
+{
+	const char *old = getenv("LD_PRELOAD");
+	char *both;
+
+	if (asprintf(&both, "%s%s%s", lib, old && *old ? ":" : "", old ? old : "") >= 0) {
+		setenv("LD_PRELOAD", both, 1);
+		free(both);
+	}
+}
+
+/* Says in one line what cannot be checked; refuses only what was asked for. */
+static int
+judge_program(const struct run *r, const struct home *h, const char *name, const struct inspect *p)
+{
+	switch (p->kind) {
+	case INSPECT_MISSING:
+		fprintf(stderr, "cspcheck: cannot run %s: %s\n", name, p->why);
+		return STATUS_NOT_FOUND;
+	case INSPECT_REFUSED:
+		fprintf(stderr, "cspcheck: cannot run %s: %s\n", name, p->why);
+		return STATUS_NOT_EXECUTABLE;
+	case INSPECT_SCRIPT:
+		return 0;
+	default:
+		break;
+	}
+	if (p->foreign_tsan) {
+		fprintf(stderr, "cspcheck: %s is linked with the compiler's own ThreadSanitizer; link it with `cspcheck cc' (without -fsanitize=thread)\n", name);
+		return EX_UNAVAILABLE;
+	}
+	if (!p->instrumented && r->race_asked) {
+		fprintf(stderr, "cspcheck: %s is not instrumented, so --race=on is not possible; build it with CC=\"cspcheck cc\"\n", name);
+		return EX_UNAVAILABLE;
+	}
+	if (!p->has_runtime)
+		fprintf(stderr, "cspcheck: %s does not use libcsprt: there are no goroutines to check\n", name);
+	else if (!p->instrumented && strcmp(r->race, "off"))
+		fprintf(stderr, "cspcheck: %s is not instrumented: checking for deadlocks, leaks and misuse, not for races (build it with CC=\"cspcheck cc\")\n", name);
+	if (!p->has_detector && p->has_runtime && !p->is_static && access(h->detector_lib, R_OK) == 0)
+		preload(h->detector_lib);
+	return 0;
+}
+
+static void
+set_environment(const struct run *r, const char *spool)
+{
+	char seed[24];
+
+	snprintf(seed, sizeof(seed), "0x%lx", (unsigned long)r->seed);
+	setenv("CSPCHECK_SPOOL", spool, 1);
+	setenv("CSPCHECK_RACE", r->race, 1);
+	setenv("CSPCHECK_LEAK", r->leak, 1);
+	setenv("CSPCHECK_DEADLOCK", r->deadlock, 1);
+	setenv("CSPCHECK_SEED", seed, 1);
+	if (r->procs)
+		setenv("CSPMAXPROCS", r->procs, 1);
+}
+
+static int
+run_in(struct run *r, const struct home *h, const char *work, int tool_argc, char **tool_argv, bool *keep)
+{
+	char *program = NULL, **argv = NULL;
+	struct inspect what;
+	int status = 0;
+
+	if (compile_is_source(r->argv[0])) {
+		status = prepare_sources(r, h, work, &program, &argv);
+	} else {
+		program = inspect_find(r->argv[0]);
+		inspect_program(program ? program : r->argv[0], &what);
+		status = judge_program(r, h, r->argv[0], &what);
+		if (status == 0 && r->argc > 1 && !strcmp(r->argv[1], "--")) { /* run ./prog -- ARGS */
+			memmove(r->argv + 1, r->argv + 2, (size_t)(r->argc - 1) * sizeof(*r->argv));
+			r->argc--;
+		}
+	}
+	if (status == 0) {
+		set_environment(r, work);
+		status = check_run(&(struct check_plan){ &r->options, r->fail_on, r->timeout_ns, r->seed, program, argv ? argv : r->argv, work, tool_argc, tool_argv }, keep);
+	}
+	free(program);
+	free(argv);
+	return status;
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &options_argp, 0, "Results and output:", 10 }, { 0 } };
+	static const struct argp argp = { table, parse, "PROG|FILE.c... [[--] ARG...]", doc, children, NULL, NULL };
+	struct run r = { .race = "on", .leak = "exit", .deadlock = "fatal" };
+	struct home h;
+	bool keep = false;
+
+	options_init(&r.options);
+	options_parse(&argp, argc, argv, &r, &r.options);
+	if (!r.has_seed && getrandom(&r.seed, 4, 0) != 4)
+		r.seed = (uint64_t)getpid();
+	if (home_find(&h) < 0)
+		return EX_UNAVAILABLE;
+	char *work = make_work_dir();
+	if (!work)
+		return EX_CANTCREAT;
+	int status = run_in(&r, &h, work, argc, argv, &keep);
+	if (!keep)
+		nftw(work, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(work);
+	home_finish(&h);
+	return status;
+}
