@@ -27,5 +27,6 @@ struct rt_g *rt_poll(int64_t timeout_ns);
 void rt_poll_wake(void);                /* end a blocking rt_poll; any thread */
 uint32_t rt_poll_waiters(void);         /* goroutines waiting for descriptors */
 void rt_poll_after_fork(void);          /* in the child: a poller of its own */
+void rt_poll_range(uintptr_t *lo, uintptr_t *hi);       /* its table */
 
 #endif

@@ -28,6 +28,10 @@ struct rt_ginfo {
 	struct rt_wait_entry waits[RT_INSPECT_WAITS];
 	/* Saved machine context; valid if not RUNNING. The callee-saved registers lie in [sp, sp + 64). */
 	uintptr_t sp, pc, bp;
+	/* A goroutine that world_stop caught in user code: sp, pc, bp are valid although it is RUNNING, and these are its general registers
+	 * (roots for a scan). NULL otherwise. */
+	const uintptr_t *regs;
+	uint32_t n_regs;
 };
 
 struct rt_objinfo {

@@ -1,0 +1,314 @@
+/* The poller: epoll, edge-triggered.
+ *
+ * A record per descriptor number, made on first use and kept for ever; epoll's user data points to it, so an event that comes late, for
+ * a descriptor closed meanwhile, at worst ends a wait too early. fd->lock guards a record. ready[] remembers an edge nobody waited
+ * for; a wait takes it and ends at once. The program may close(2) and reopen a number behind our back: the kernel forgets the old
+ * registration, so each wait renews it (EPOLL_CTL_MOD, which also reports present readiness; ADD when that says ENOENT).
+ * Waiters are always contended: an event of the other direction, a deadline and a close may come at once. */
+#include "poll.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <time.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../os/os.h"
+#include "../sched/sched.h"
+
+enum { READ, WRITE, EVENTS_MAX = 64, FDS_MAX = 1 << 24 };
+
+struct rt_fd {
+	struct rt_lock  lock;
+	bool            registered;
+	bool            ready[2];
+	struct rt_waitq waiters[2];
+	int64_t         deadline_ns[2];         /* 0: none */
+	uint32_t        closings;               /* tells a wait that the number changed hands */
+};
+
+static struct rt_fd *table;                     /* reserved once, committed by touch */
+static int epoll_fd = -1, wake_fd = -1;
+static _Atomic uint32_t n_waiters;
+static _Atomic uint32_t wake_pending;
+
+static int open_epoll(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (epoll_fd < 0 || wake_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+int rt_poll_init(void)
+{
+	table = rt_os_reserve(FDS_MAX * sizeof *table);
+	return table ? open_epoll() : -ENOMEM;
+}
+
+/* The child shares the parent's epoll instance: leave it. Waiters register anew. */
+void rt_poll_after_fork(void)
+{
+	close(epoll_fd);
+	close(wake_fd);
+	atomic_store(&wake_pending, 0);
+	if (open_epoll() < 0)
+		rt_throw("poll: no epoll in the child");
+}
+
+uint32_t rt_poll_waiters(void)
+{
+	return atomic_load_explicit(&n_waiters, memory_order_seq_cst);
+}
+
+void rt_poll_wake(void)
+{
+	uint64_t one = 1;
+
+	if (atomic_exchange(&wake_pending, 1) == 0 && write(wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+		rt_throw("poll: eventfd refused");
+}
+
+/* Wake every waiter of one direction; chains the winners to *list. Event bits or -errno go to wake_code. */
+static void wake_all_locked(struct rt_fd *f, int dir, intptr_t code, struct rt_g **list)
+{
+	struct rt_waiter *w;
+
+	while ((w = rt_waitq_pop(&f->waiters[dir]))) {
+		w->g->wake = w;
+		w->g->wake_code = code;
+		w->g->sched_next = *list;
+		*list = w->g;
+	}
+}
+
+static void deliver(struct rt_fd *f, uint32_t events, struct rt_g **list)
+{
+	rt_lock(&f->lock);
+	for (int dir = READ; dir <= WRITE; dir++) {
+		uint32_t mask = (dir == READ ? EPOLLIN | EPOLLRDHUP : EPOLLOUT) | EPOLLERR | EPOLLHUP;
+		if (!(events & mask))
+			continue;
+		intptr_t revents = (dir == READ ? POLLIN : POLLOUT) | (events & EPOLLERR ? POLLERR : 0) | (events & EPOLLHUP ? POLLHUP : 0);
+		if (!f->waiters[dir].first)
+			f->ready[dir] = true;
+		wake_all_locked(f, dir, revents, list);
+	}
+	rt_unlock(&f->lock);
+}
+
+struct rt_g *rt_poll(int64_t timeout_ns)
+{
+	struct epoll_event events[EVENTS_MAX];
+	struct rt_g *list = NULL;
+	int timeout_ms = timeout_ns < 0 ? -1 : 0;
+	uint64_t count;
+	int n;
+
+	if (timeout_ns > 0) {
+		struct timespec ts = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
+		n = epoll_pwait2(epoll_fd, events, EVENTS_MAX, &ts, NULL);
+		if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
+			timeout_ms = timeout_ns > INT64_C(1000000) * INT32_MAX ? INT32_MAX : (int)((timeout_ns + 999999) / 1000000);
+			n = epoll_wait(epoll_fd, events, EVENTS_MAX, timeout_ms);
+		}
+	} else {
+		n = epoll_wait(epoll_fd, events, EVENTS_MAX, timeout_ms);
+	}
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr) {
+			deliver(events[i].data.ptr, events[i].events, &list);
+		} else if (timeout_ns != 0) {           /* the wake-up is for who blocks */
+			if (read(wake_fd, &count, sizeof count) == sizeof count)
+				atomic_store(&wake_pending, 0);
+		}
+	}
+	return list;
+}
+
+static struct rt_fd *record(int fd)
+{
+	return fd >= 0 && fd < FDS_MAX ? &table[fd] : NULL;
+}
+
+static int renew_locked(struct rt_fd *f, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = f };
+
+	if (epoll_ctl(epoll_fd, f->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == 0) {
+		f->registered = true;
+		return 0;
+	}
+	if (f->registered && errno == ENOENT)
+		f->ready[READ] = f->ready[WRITE] = false;
+	int op = errno == ENOENT ? EPOLL_CTL_ADD : errno == EEXIST ? EPOLL_CTL_MOD : 0;
+	f->registered = op != 0 && epoll_ctl(epoll_fd, op, fd, &ev) == 0;
+	return f->registered ? 0 : -errno;
+}
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return b_ns != 0 && b_ns < a_ns ? b_ns : a_ns;
+}
+
+/* What a wait would return without parking; 0: park. */
+static int ready_now_locked(struct rt_fd *f, unsigned events, int64_t deadline_ns)
+{
+	int revents = 0;
+
+	if ((events & POLLIN) && f->ready[READ])
+		revents |= POLLIN;
+	if ((events & POLLOUT) && f->ready[WRITE])
+		revents |= POLLOUT;
+	if (revents & POLLIN)
+		f->ready[READ] = false;
+	if (revents & POLLOUT)
+		f->ready[WRITE] = false;
+	if (!revents && deadline_ns != INT64_MAX && deadline_ns <= rt_now_ns())
+		return -ETIMEDOUT;
+	return revents;
+}
+
+static void queue_locked(struct rt_fd *f, struct rt_g *g, struct rt_waiter *w, int fd, int dir)
+{
+	w->g = g;
+	w->obj = (void *)(intptr_t)fd;
+	w->kind = RT_OBJ_FD;
+	w->op = dir == READ ? RT_OP_READ_FD : RT_OP_WRITE_FD;
+	w->contended = true;
+	rt_waitq_push(&f->waiters[dir], w);
+}
+
+static int park_locked(struct rt_fd *f, struct rt_g *g, int fd, unsigned events, int64_t deadline_ns)
+{
+	struct rt_waiter w[2] = { 0 }, *set = NULL;
+	struct rt_timer timer;
+
+	for (int dir = WRITE; dir >= READ; dir--)
+		if (events & (dir == READ ? POLLIN : POLLOUT)) {
+			w[dir].next_in_set = set;
+			set = &w[dir];
+		}
+	rt_wait_begin(g, RT_WAIT_IO, set);
+	for (int dir = READ; dir <= WRITE; dir++)
+		if (events & (dir == READ ? POLLIN : POLLOUT))
+			queue_locked(f, g, &w[dir], fd, dir);
+	if (deadline_ns != INT64_MAX)
+		rt_deadline_arm(&timer, g, deadline_ns);
+	atomic_fetch_add(&n_waiters, 1);
+	rt_park(rt_commit_unlock, &f->lock);
+	atomic_fetch_sub(&n_waiters, 1);
+	if (deadline_ns != INT64_MAX)
+		rt_deadline_cancel(&timer);
+	rt_lock(&f->lock);
+	for (int dir = READ; dir <= WRITE; dir++)
+		rt_waitq_remove(&f->waiters[dir], &w[dir]);
+	return g->wake ? (int)g->wake_code : -ETIMEDOUT;
+}
+
+int rt_fd_wait(int fd, unsigned events, int64_t deadline_ns)
+{
+	struct rt_g *g = rt_self();
+	struct rt_fd *f = record(fd);
+	int result;
+
+	if (!f)
+		return -EBADF;
+	events &= POLLIN | POLLOUT;
+	rt_lock(&f->lock);
+	uint32_t closings = f->closings;
+	int err = renew_locked(f, fd);
+	if (err) {
+		rt_unlock(&f->lock);
+		return err == -EPERM ? (int)events : err;
+	}
+	do {
+		int64_t until_ns = deadline_ns;
+		if (events & POLLIN)
+			until_ns = earlier(until_ns, f->deadline_ns[READ]);
+		if (events & POLLOUT)
+			until_ns = earlier(until_ns, f->deadline_ns[WRITE]);
+		result = ready_now_locked(f, events, until_ns);
+		if (result == 0)
+			result = park_locked(f, g, fd, events, until_ns);
+		if (f->closings != closings)
+			result = -EBADF;
+	} while (result == -EAGAIN);            /* the deadlines changed */
+	rt_unlock(&f->lock);
+	return result;
+}
+
+static void wake_everybody(struct rt_fd *f, intptr_t code)
+{
+	struct rt_g *list = NULL;
+
+	wake_all_locked(f, READ, code, &list);
+	wake_all_locked(f, WRITE, code, &list);
+	rt_unlock(&f->lock);
+	rt_ready_list(list);
+}
+
+void rt_fd_closing(int fd)
+{
+	struct rt_fd *f = record(fd);
+
+	if (!f || !rt_ready_to_run())
+		return;
+	rt_lock(&f->lock);
+	if (f->registered)
+		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	f->registered = f->ready[READ] = f->ready[WRITE] = false;
+	f->deadline_ns[READ] = f->deadline_ns[WRITE] = 0;
+	f->closings++;
+	wake_everybody(f, -EBADF);
+}
+
+void rt_fd_fresh(int fd)
+{
+	struct rt_fd *f = record(fd);
+
+	if (!f || !rt_ready_to_run())
+		return;
+	rt_lock(&f->lock);
+	f->registered = f->ready[READ] = f->ready[WRITE] = false;
+	f->deadline_ns[READ] = f->deadline_ns[WRITE] = 0;
+	rt_unlock(&f->lock);
+}
+
+int rt_fd_set_deadline(int fd, int64_t read_ns, int64_t write_ns)
+{
+	struct rt_fd *f = record(fd);
+
+	rt_self();
+	if (!f || fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	rt_lock(&f->lock);
+	f->deadline_ns[READ] = read_ns == INT64_MAX ? 0 : read_ns;
+	f->deadline_ns[WRITE] = write_ns == INT64_MAX ? 0 : write_ns;
+	wake_everybody(f, -EAGAIN);
+	return 0;
+}
+
+int64_t rt_fd_deadline(int fd, bool write)
+{
+	struct rt_fd *f = record(fd);
+	int64_t deadline_ns;
+
+	if (!f || !rt_ready_to_run())
+		return INT64_MAX;
+	rt_lock(&f->lock);
+	deadline_ns = f->deadline_ns[write];
+	rt_unlock(&f->lock);
+	return deadline_ns ? deadline_ns : INT64_MAX;
+}
+
+void rt_poll_range(uintptr_t *lo, uintptr_t *hi)
+{
+	*lo = (uintptr_t)table;
+	*hi = table ? (uintptr_t)(table + FDS_MAX) : 0;
+}

@@ -1,0 +1,39 @@
+/* All the runtime asks of the kernel besides descriptors (net/). */
+#ifndef CSP_RUNTIME_OS_OS_H
+#define CSP_RUNTIME_OS_OS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sleep while *word == expected, at most timeout_ns (-1: for ever). May return early for no reason. */
+void rt_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
+void rt_os_futex_wake(_Atomic uint32_t *word, int n);
+
+int32_t rt_os_tid(void);
+/* Is the calling thread the one the process began with? */
+bool rt_os_is_main_thread(void);
+int  rt_os_cpus(void);                  /* CPUs this process may use */
+/* Threads of this process whose name does not begin with "csp-", not counting the ids given. -1 if unknown. */
+int  rt_os_foreign_threads(const int32_t *ours, int n_ours);
+/* Is thread tid of this process blocked in the kernel (state S or D)? */
+bool rt_os_thread_blocked(int32_t tid);
+
+/* Start a detached thread named `name` with all signals blocked that the caller has blocked. Returns 0 or a positive errno. */
+int  rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes);
+/* Give the calling thread a signal stack of its own unless it has one of at least 64 KiB. */
+void rt_os_signal_stack(void);
+
+/* Reserve address space, readable and writable, committed on touch, never by huge pages. NULL: refused. */
+void *rt_os_reserve(size_t bytes);
+void  rt_os_unreserve(void *p, size_t bytes);
+/* Make [p, p + bytes) a guard. False if no guard could be afforded. */
+bool  rt_os_guard(void *p, size_t bytes);
+/* Give the pages back; they read as zero afterwards. */
+void  rt_os_decommit(void *p, size_t bytes);
+
+/* Bounds of the calling thread's stack. */
+void  rt_os_thread_stack(uintptr_t *lo, uintptr_t *hi);
+
+#endif

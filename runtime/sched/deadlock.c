@@ -1,0 +1,108 @@
+/* Are all goroutines asleep for ever? Exact: no ready can be under way when the answer is yes.
+ *
+ * Asked with rt_sched.lock held, by a worker that has just gone idle, or by who stops being a source of wake-ups. Yes means: every
+ * worker is idle (so every run queue of its own is empty), the global queue is empty, and nothing outside can act. Order matters:
+ *   - who turns timers or events into ready goroutines raises external_busy first, takes them, pushes them (which needs the lock
+ *     we hold) and lowers it last. We look at the heap and the poller first and at external_busy afterwards: what had left the heap
+ *     when we looked is either in a queue, which we would see, or external_busy is still up.
+ *   - a foreign thread's count is raised by its waker before it can act. A thread that never called us has no count: the process's
+ *     threads are counted instead, and while there is an unknown one, the poller's owner asks again now and then.
+ * Timers that send on a channel nobody receives from wake nobody and do not count (Go's count). */
+#include "../dump/dump.h"
+#include "../net/poll.h"
+#include "../os/os.h"
+#include "../time/heap.h"
+#include "fiber.h"
+#include "sched.h"
+
+static _Atomic int64_t recheck_ns = -1;
+
+int64_t rt_deadlock_recheck_ns(void)
+{
+	return atomic_load_explicit(&recheck_ns, memory_order_relaxed);
+}
+
+int32_t rt_thread_ids(int32_t *tids, int32_t max)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+	int32_t count = 0, sysmon = rt_sysmon_tid();
+
+	for (uint32_t i = 0; i < n && count < max; i++) {
+		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (m && m->tid)
+			tids[count++] = m->tid;
+	}
+	if (sysmon && count < max)
+		tids[count++] = sysmon;
+	return count;
+}
+
+static bool count_foreign(struct rt_m *m, void *arg)
+{
+	int32_t **end = arg;
+
+	*(*end)++ = m->tid;
+	return true;
+}
+
+/* libtsan has a thread of its own. */
+static bool unknown_threads(void)
+{
+	static int32_t tids[2 * RT_MS_MAX];     /* guarded by rt_sched.lock */
+	int32_t n = rt_thread_ids(tids, RT_MS_MAX), *end = tids + n;
+
+	rt_foreign_each(count_foreign, &end);
+	int unknown = rt_os_foreign_threads(tids, (int)(end - tids));
+	return unknown > ((rt_fiber_tools & RT_FIBER_LIBTSAN) ? 1 : 0);
+}
+
+static int64_t goroutines_alive(void)
+{
+	int64_t alive = atomic_load(&rt_sched.n_past_started);
+	uint32_t n = atomic_load(&rt_sched.n_ms);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *m = atomic_load(&rt_sched.ms[i]);
+		alive += m ? atomic_load(&m->n_started) - atomic_load(&m->n_ended) : 0;
+	}
+	return alive;
+}
+
+bool rt_is_deadlock_locked(void)
+{
+	if (atomic_load(&rt_sched.n_idle) + atomic_load(&rt_sched.n_pinned_waiting) != atomic_load(&rt_sched.n_workers) ||
+	    atomic_load(&rt_sched.n_starting) || rt_sched.global.count || rt_any_queue_nonempty() || rt_poll_waiters() || rt_timers_can_act() ||
+	    atomic_load(&rt_sched.n_foreign_running) || atomic_load(&rt_sched.external_busy) || atomic_load(&rt_sched.stop))
+		return false;
+	if (!atomic_load(&rt_sched.main_exited) && goroutines_alive() == 0)
+		return false;           /* only foreign threads use us, and all of them are gone or wait for each other: theirs to say */
+	if (unknown_threads()) {
+		int64_t next = atomic_load(&recheck_ns);
+		atomic_store(&recheck_ns, next < 0 ? 10000000 : next < 1000000000 ? next * 2 : next);
+		return false;
+	}
+	return true;
+}
+
+void rt_deadlock_check(void)
+{
+	if (atomic_load(&rt_sched.n_idle) + atomic_load(&rt_sched.n_pinned_waiting) != atomic_load(&rt_sched.n_workers))
+		return;
+	rt_lock(&rt_sched.lock);
+	bool dead = !atomic_load(&rt_sched.dying) && rt_is_deadlock_locked();
+	if (dead)
+		atomic_store(&rt_sched.dying, true);
+	else if (atomic_load(&rt_sched.n_idle) != atomic_load(&rt_sched.n_workers))
+		atomic_store(&recheck_ns, -1);
+	rt_unlock(&rt_sched.lock);
+	if (dead)
+		rt_deadlock();
+}
+
+/* Everybody sleeps, and with `dying` nobody gets up: the world is stopped. */
+void rt_deadlock(void)
+{
+	RT_EVENT(deadlock);
+	rt_fatal_asleep(atomic_load(&rt_sched.main_exited) ? "no goroutines (main called runtime.Goexit) - deadlock!"
+	                                                   : "all goroutines are asleep - deadlock!");
+}

@@ -1,0 +1,131 @@
+/* Stopping the world.
+ *
+ * Each worker is asked twice: by RT_M_STOP, seen at its next scheduling point, and, while it runs user code, by a signal whose handler
+ * rests on the worker's signal stack. The handler leaves a thread in a critical section of the runtime alone (rt_locks_held): that
+ * thread may hold a lock the stopper needs. Then the signal is sent again until one of the two has worked. A stopped worker has raised
+ * m->stopped; idle workers, and pinned ones without their goroutine, count as stopped: whoever gets up looks at RT_M_STOP first.
+ * Foreign threads are stopped by the signal alone; one that sleeps in a park counts as stopped. */
+#include "stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../os/os.h"
+#include "sched.h"
+
+enum { ROUND_NS = 200000 };
+
+static struct rt_lock stop_lock;        /* held from world_stop to world_start */
+static _Atomic uint32_t generation;     /* futex of the stopped */
+static _Atomic int32_t stopper_tid;
+
+void rt_stop_here(struct rt_m *m)
+{
+	uint32_t seen = atomic_load_explicit(&generation, memory_order_acquire);
+
+	atomic_store_explicit(&m->stopped, 1, memory_order_seq_cst);
+	while (atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst) && atomic_load_explicit(&generation, memory_order_acquire) == seen)
+		rt_os_futex_wait(&generation, seen, -1);
+	atomic_store_explicit(&m->stopped, 0, memory_order_seq_cst);
+}
+
+static void on_stop_signal(int sig, siginfo_t *info, void *context)
+{
+	struct rt_m *m = rt_m_self();
+	int saved = errno;
+
+	if (m && m->g && rt_locks_held == 0 && atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst) && m->tid != atomic_load(&stopper_tid)) {
+		m->stop_context = context;
+		rt_stop_here(m);
+		m->stop_context = NULL;
+	}
+	errno = saved;
+}
+
+static int stop_signal(void)
+{
+	return SIGRTMIN + 5;
+}
+
+void rt_stop_init(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_stop_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	sigset_t set;
+
+	sigfillset(&sa.sa_mask);
+	sigaction(stop_signal(), &sa, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, stop_signal());
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static bool at_rest(struct rt_m *m)
+{
+	if (m == rt_m_self() || !m->tid || atomic_load_explicit(&m->stopped, memory_order_seq_cst))
+		return true;
+	if (m->foreign)
+		return atomic_load_explicit(&m->foreign_g.state, memory_order_seq_cst) != RT_G_RUNNING;
+	return atomic_load_explicit(&m->idle, memory_order_seq_cst) || (m->locked_g && __atomic_load_n(&m->g, __ATOMIC_SEQ_CST) == NULL && m->resting);
+}
+
+static bool all_at_rest(bool signal_them)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+	bool all = atomic_load(&rt_sched.n_starting) == 0 && atomic_load(&rt_sched.external_busy) == 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (m)
+			atomic_fetch_or(&m->flags, RT_M_STOP);
+		if (!m || at_rest(m))
+			continue;
+		all = false;
+		if (signal_them)
+			syscall(SYS_tgkill, getpid(), m->tid, stop_signal());
+	}
+	return all;
+}
+
+static bool signal_foreign(struct rt_m *m, void *arg)
+{
+	if (!at_rest(m)) {
+		*(bool *)arg = false;
+		syscall(SYS_tgkill, getpid(), m->tid, stop_signal());
+	}
+	return true;
+}
+
+void rt_world_stop(void)
+{
+	static _Atomic uint32_t never;
+
+	rt_lock(&stop_lock);
+	atomic_store(&stopper_tid, rt_os_tid());
+	atomic_store_explicit(&rt_sched.stop, 1, memory_order_seq_cst);
+	for (unsigned round = 0;; round++) {
+		bool all = all_at_rest(round % 4 == 0);
+		rt_foreign_each(signal_foreign, &all);
+		if (all)
+			break;
+		rt_os_futex_wait(&never, 0, round < 4 ? ROUND_NS / 8 : ROUND_NS);
+	}
+}
+
+void rt_world_start(void)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (m)
+			atomic_fetch_and(&m->flags, ~(uint32_t)RT_M_STOP);
+	}
+	atomic_store(&stopper_tid, 0);
+	atomic_store_explicit(&rt_sched.stop, 0, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+	rt_os_futex_wake(&generation, INT32_MAX);
+	rt_os_futex_wake(&rt_sched.stop, INT32_MAX);
+	rt_unlock(&stop_lock);
+}

@@ -1,0 +1,176 @@
+/* The watcher: one thread that runs no goroutines. It looks at every worker's tick, soon at first (50 us), rarer when all is well.
+ * A tick that has not moved means that the worker's goroutine did not pass a scheduling point since the last look; then:
+ *   - what lies in that worker's queue and runnext goes to the global queue, if another worker may run it;
+ *   - if its thread sleeps in the kernel, or no other worker runs and HOG_NS have passed, it loses its place among the running
+ *     (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
+ * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
+ * When all workers are idle it sleeps until poked. */
+#include "../net/poll.h"
+#include "../os/os.h"
+#include "../time/heap.h"
+#include "sched.h"
+#include "stop.h"
+
+#define MS_NS INT64_C(1000000)
+static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS;
+enum { QUIET_LOOKS = 40 };
+
+_Atomic bool rt_sysmon_deep;
+static _Atomic uint32_t poked;
+static _Atomic int32_t tid;
+
+void rt_sysmon_poke(void)
+{
+	if (!atomic_load_explicit(&rt_sysmon_deep, memory_order_seq_cst))
+		return;
+	atomic_store(&poked, 1);
+	rt_os_futex_wake(&poked, 1);
+}
+
+int32_t rt_sysmon_tid(void)
+{
+	return atomic_load(&tid);
+}
+
+/* m's place is free and its queue should not wait for it. */
+void rt_give_away(struct rt_m *m)
+{
+	struct rt_g *g;
+	bool any = false;
+
+	while ((g = rt_runq_take(&m->runq))) {
+		g->sched_next = NULL;
+		rt_global_push(g);
+		any = true;
+	}
+	if (any || atomic_load(&rt_sched.n_global) || !atomic_load(&rt_sched.poller))
+		rt_wake_one();
+}
+
+static bool make_stuck(struct rt_m *m)
+{
+	if (atomic_fetch_or(&m->flags, RT_M_STUCK) & RT_M_STUCK)
+		return false;
+	atomic_fetch_sub(&rt_sched.n_running, 1);
+	return true;
+}
+
+/* Returns true if something had to be done. */
+static bool look_at(struct rt_m *m, int64_t now)
+{
+	uint32_t tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
+	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
+
+	if (atomic_load_explicit(&m->idle, memory_order_relaxed) || m->seen_tick != tick || !__atomic_load_n(&m->g, __ATOMIC_RELAXED)) {
+		m->seen_tick = tick;
+		m->seen_since_ns = now;
+		return false;
+	}
+	if (flags & RT_M_POLICY)
+		return false;
+	bool waiting = rt_runq_len(&m->runq) || atomic_load_explicit(&m->runq.runnext, memory_order_relaxed);
+	if (flags & RT_M_STUCK) {
+		if (waiting)
+			rt_give_away(m);
+		return waiting;
+	}
+	bool others = atomic_load(&rt_sched.n_running) > 1;
+	bool may_wake = atomic_load(&rt_sched.n_running) < atomic_load(&rt_sched.maxprocs);
+	waiting |= atomic_load(&rt_sched.n_global) != 0;
+	if (waiting && may_wake) {
+		rt_give_away(m);
+		return true;
+	}
+	if (!waiting && now - m->seen_since_ns < hog_ns)
+		return false;
+	if (waiting && now - m->seen_since_ns < look_min_ns)
+		return false;
+	bool blocked = rt_os_thread_blocked(m->tid);
+	bool unserved = !atomic_load(&rt_sched.poller) && (rt_poll_waiters() || rt_timers_next() != INT64_MAX);
+	if (!waiting && !unserved && !blocked)
+		return false;
+	if (blocked || (!others && now - m->seen_since_ns >= hog_ns)) {
+		if (!make_stuck(m))
+			return false;
+	} else if (now - m->seen_since_ns < hog_ns) {
+		return false;
+	}
+	rt_give_away(m);
+	return true;
+}
+
+static bool look_at_all(int64_t now)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+	bool acted = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (m)
+			acted |= look_at(m, now);
+	}
+	if (!atomic_load(&rt_sched.poller)) {
+		/* Idle workers, but none in the poller: the former owner found work. */
+		rt_lock(&rt_sched.lock);
+		struct rt_m *m = rt_sched.idle;
+		if (m) {
+			atomic_store(&m->wake, 1);
+			rt_os_futex_wake(&m->wake, 1);
+		}
+		rt_unlock(&rt_sched.lock);
+		if (!m && (rt_poll_waiters() || rt_timers_next() <= now))
+			rt_external_work();
+	}
+	return acted;
+}
+
+/* n_idle is read after rt_sysmon_deep is set; a worker leaves idleness first and looks at rt_sysmon_deep then. */
+static void sleep_deep(void)
+{
+	atomic_store(&rt_sysmon_deep, true);
+	if (atomic_load(&rt_sched.n_idle) == atomic_load(&rt_sched.n_workers) && atomic_load(&rt_sched.n_starting) == 0 &&
+	    atomic_load(&rt_sched.poller))
+		rt_os_futex_wait(&poked, 0, 1000 * MS_NS);
+	atomic_store(&rt_sysmon_deep, false);
+	atomic_store(&poked, 0);
+}
+
+static void *sysmon_main(void *arg)
+{
+	static struct rt_m stand_in = { .foreign = true, .rng = 1 };     /* timers' functions start goroutines from here */
+	static _Atomic uint32_t never;
+	int64_t delay = look_min_ns, trimmed = rt_now_ns();
+	unsigned quiet = 0;
+
+	rt_critical_enter();
+	rt_m_tls = &stand_in;
+	atomic_store(&tid, rt_os_tid());
+	rt_os_signal_stack();
+	for (;;) {
+		int64_t now = rt_now_ns(), pause = delay, due = rt_timers_next();
+		if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
+			pause = due - now > look_min_ns ? due - now : look_min_ns;
+		rt_os_futex_wait(&never, 0, pause);
+		while (atomic_load(&rt_sched.stop))
+			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
+		now = rt_now_ns();
+		if (look_at_all(now)) {
+			quiet = 0;
+			delay = look_min_ns;
+		} else if (++quiet > QUIET_LOOKS && delay < look_max_ns) {
+			delay *= 2;
+		}
+		if (now - trimmed >= trim_ns) {
+			trimmed = now;
+			rt_stack_trim();
+		}
+		if (quiet > QUIET_LOOKS && atomic_load(&rt_sched.n_idle) == atomic_load(&rt_sched.n_workers))
+			sleep_deep();
+	}
+	return NULL;
+}
+
+void rt_sysmon_start(void)
+{
+	rt_os_thread(sysmon_main, NULL, "csp-sysmon", 128 << 10);
+}

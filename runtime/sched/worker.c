@@ -1,0 +1,449 @@
+/* The worker's loop: find a goroutine, run it, or rest.
+ *
+ * Submit and idle, both halves of a lost wake-up:
+ *   submit: push to a run queue · seq_cst fence · if nobody spins and a worker may run, wake one
+ *   idle:   leave the running (and the spinning) · seq_cst fence · look at every run queue once more, then sleep
+ * Either the submitter sees the worker gone or the worker sees the push. Without one fence a runnable g can wait for ever while
+ * all workers sleep. A spinning worker stands for "somebody is looking already"; when it finds work it looks whether more is left
+ * and passes the duty on. What lies in a runnext alone is not submitted: its owner runs it next, and sysmon watches for owners
+ * that do not. After golang/go proc.go, "Worker thread parking/unparking"; litmus: tests/model/idle_wakeup.c.
+ *
+ * At most one idle worker owns the poller and blocks in rt_poll until the next timer; the others sleep on their futex. The owner
+ * is the last to be woken for work. */
+#include "../net/poll.h"
+#include "../os/os.h"
+#include "../time/heap.h"
+#include "fiber.h"
+#include "sched.h"
+#include "stop.h"
+
+struct rt_sched rt_sched = { .next_id = 2 };
+
+void rt_global_push(struct rt_g *list)
+{
+	rt_lock(&rt_sched.lock);
+	while (list) {
+		struct rt_g *g = list;
+		list = g->sched_next;
+		rt_gqueue_push(&rt_sched.global, g);
+	}
+	atomic_store_explicit(&rt_sched.n_global, rt_sched.global.count, memory_order_relaxed);
+	rt_unlock(&rt_sched.lock);
+}
+
+/* A fair share of the global queue: one to run, the rest into the own ring. */
+static struct rt_g *take_global(struct rt_m *m)
+{
+	if (!atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
+		return NULL;
+	rt_lock(&rt_sched.lock);
+	struct rt_g *g = rt_gqueue_pop(&rt_sched.global);
+	if (g && rt_runq_len(&m->runq) == 0) {
+		uint32_t n = rt_sched.global.count / (uint32_t)atomic_load(&rt_sched.maxprocs);
+		if (n > RT_RUNQ_SIZE / 2)
+			n = RT_RUNQ_SIZE / 2;
+		for (; n > 0; n--)
+			rt_runq_push(&m->runq, rt_gqueue_pop(&rt_sched.global));
+	}
+	atomic_store_explicit(&rt_sched.n_global, rt_sched.global.count, memory_order_relaxed);
+	rt_unlock(&rt_sched.lock);
+	return g;
+}
+
+/* Rings and the global queue; not runnexts. */
+bool rt_any_queue_nonempty(void)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+
+	if (atomic_load_explicit(&rt_sched.n_global, memory_order_acquire))
+		return true;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (m && rt_runq_len(&m->runq))
+			return true;
+	}
+	return false;
+}
+
+static void wake(struct rt_m *m)
+{
+	atomic_store_explicit(&m->wake, 1, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);      /* pairs with the one in rest(): owner set, then idle looked at */
+	if (atomic_load_explicit(&rt_sched.poller, memory_order_relaxed) == m)
+		rt_poll_wake();
+	else
+		rt_os_futex_wake(&m->wake, 1);
+}
+
+/* Takes an idle worker off the list and counts it as running and spinning. */
+static struct rt_m *take_idle_locked(void)
+{
+	struct rt_m **link = &rt_sched.idle, *m = *link;
+
+	if (!m)
+		return NULL;
+	if (m == atomic_load_explicit(&rt_sched.poller, memory_order_relaxed) && m->idle_next) {
+		link = &m->idle_next;
+		m = *link;
+	}
+	*link = m->idle_next;
+	m->idle_next = NULL;
+	m->spinning = true;
+	atomic_fetch_sub(&rt_sched.n_idle, 1);
+	atomic_fetch_add(&rt_sched.n_running, 1);
+	atomic_store_explicit(&m->idle, false, memory_order_release);
+	return m;
+}
+
+void rt_wake_one(void)
+{
+	int32_t zero = 0;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) >= atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed) ||
+	    atomic_load_explicit(&rt_sched.n_spinning, memory_order_relaxed) != 0 ||
+	    !atomic_compare_exchange_strong(&rt_sched.n_spinning, &zero, 1))
+		return;
+	rt_lock(&rt_sched.lock);
+	bool allowed = atomic_load(&rt_sched.n_running) < atomic_load(&rt_sched.maxprocs) && !atomic_load(&rt_sched.dying);
+	struct rt_m *m = allowed ? take_idle_locked() : NULL;
+	bool create = allowed && !m;
+	if (create) {
+		atomic_fetch_add(&rt_sched.n_running, 1);
+		atomic_fetch_add(&rt_sched.n_starting, 1);
+	}
+	rt_unlock(&rt_sched.lock);
+	if (m)
+		wake(m);
+	else if (!create || !rt_m_start_thread()) {
+		if (create) {
+			atomic_fetch_sub(&rt_sched.n_running, 1);
+			atomic_fetch_sub(&rt_sched.n_starting, 1);
+		}
+		atomic_fetch_sub(&rt_sched.n_spinning, 1);
+	}
+}
+
+/* Timers and descriptors become ready goroutines here while the caller is no running worker. external_busy covers the time in
+ * which a timer has left the heap and its goroutine is in no queue yet (deadlock.c). */
+void rt_external_work(void)
+{
+	atomic_fetch_add(&rt_sched.external_busy, 1);
+	if (rt_poll_waiters())
+		rt_ready_list(rt_poll(0));
+	rt_timers_run(rt_now_ns());
+	atomic_fetch_sub(&rt_sched.external_busy, 1);
+}
+
+static void take_from_outside(struct rt_m *m)
+{
+	if (rt_poll_waiters())
+		rt_ready_list(rt_poll(0));
+	if (rt_timers_next() != INT64_MAX) {
+		int64_t now = rt_now_ns();
+		if (rt_timers_next() <= now)
+			rt_timers_run(now);
+	}
+}
+
+static struct rt_g *steal(struct rt_m *m)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+
+	for (int round = 0; round < 4; round++) {
+		uint32_t start = (uint32_t)(rt_random(m) % n);
+		for (uint32_t i = 0; i < n; i++) {
+			struct rt_m *victim = atomic_load_explicit(&rt_sched.ms[(start + i) % n], memory_order_acquire);
+			if (!victim || victim == m)
+				continue;
+			struct rt_g *g = rt_runq_steal(&m->runq, &victim->runq);
+			if (g)
+				return g;
+		}
+		if (atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
+			return take_global(m);
+		for (int i = 0; i < 32; i++)
+			rt_arch_pause();
+	}
+	return NULL;
+}
+
+/* A goroutine was found: if this worker was the one looking, and more is left, pass the looking on. */
+static struct rt_g *found(struct rt_m *m, struct rt_g *g)
+{
+	if (m->spinning) {
+		m->spinning = false;
+		atomic_fetch_sub(&rt_sched.n_spinning, 1);
+		if (rt_runq_len(&m->runq) || atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
+			rt_wake_one();
+	}
+	return g;
+}
+
+static void stop_spinning(struct rt_m *m)
+{
+	if (m->spinning) {
+		m->spinning = false;
+		atomic_fetch_sub(&rt_sched.n_spinning, 1);
+	}
+}
+
+/* m is idle: back among the running, if there is a place. */
+static bool leave_idle(struct rt_m *m)
+{
+	bool left = false;
+
+	rt_lock(&rt_sched.lock);
+	if (!atomic_load(&m->idle))
+		left = true;                    /* somebody just did it for us */
+	else if (atomic_load(&rt_sched.n_running) < atomic_load(&rt_sched.maxprocs) && !atomic_load(&rt_sched.dying)) {
+		struct rt_m **link = &rt_sched.idle;
+		while (*link != m)
+			link = &(*link)->idle_next;
+		*link = m->idle_next;
+		m->idle_next = NULL;
+		atomic_store(&m->idle, false);
+		atomic_fetch_sub(&rt_sched.n_idle, 1);
+		atomic_fetch_add(&rt_sched.n_running, 1);
+		left = true;
+	}
+	rt_unlock(&rt_sched.lock);
+	return left;
+}
+
+/* Blocks until the next timer, an event, or rt_poll_wake. m->wake and the timers are looked at after the ownership is visible:
+ * who arms an earlier timer, or wakes m, sees the owner and pokes it. */
+static void block_in_poller(struct rt_m *m)
+{
+	int64_t timeout = -1;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	int64_t next = rt_timers_next();
+	if (atomic_load(&m->wake) || atomic_load(&rt_sched.stop))
+		return;
+	if (next != INT64_MAX) {
+		timeout = next - rt_now_ns();
+		if (timeout < 0)
+			timeout = 0;
+	}
+	int64_t recheck = rt_deadlock_recheck_ns();
+	if (recheck >= 0 && (timeout < 0 || timeout > recheck))
+		timeout = recheck;
+	struct rt_g *list = rt_poll(timeout);
+	if (atomic_load(&rt_sched.stop))
+		rt_stop_here(m);
+	atomic_fetch_add(&rt_sched.external_busy, 1);
+	rt_ready_list(list);
+	rt_timers_run(rt_now_ns());
+	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	if (recheck >= 0)
+		rt_deadlock_check();
+}
+
+/* m is in the idle list. Returns when it is not any more. */
+static void rest(struct rt_m *m)
+{
+	while (atomic_load_explicit(&m->idle, memory_order_acquire)) {
+		struct rt_m *nobody = NULL;
+
+		if (atomic_load(&rt_sched.stop))
+			rt_stop_here(m);
+		if (atomic_compare_exchange_strong(&rt_sched.poller, &nobody, m)) {
+			block_in_poller(m);
+			atomic_store(&rt_sched.poller, NULL);
+			if (rt_any_queue_nonempty() && leave_idle(m))
+				break;
+		} else {
+			rt_os_futex_wait(&m->wake, 0, -1);
+		}
+		atomic_exchange(&m->wake, 0);
+	}
+	atomic_exchange(&m->wake, 0);
+}
+
+/* Nothing to do (or no place): sleep. Returns when there may be something again. */
+static void idle(struct rt_m *m)
+{
+	bool was_spinning = m->spinning;
+
+	m->spinning = false;                    /* who takes us off the list sets it again */
+	rt_lock(&rt_sched.lock);
+	m->resting = true;
+	atomic_store(&m->wake, 0);
+	atomic_store(&m->idle, true);
+	m->idle_next = rt_sched.idle;
+	rt_sched.idle = m;
+	atomic_fetch_add(&rt_sched.n_idle, 1);
+	atomic_fetch_sub(&rt_sched.n_running, 1);
+	rt_unlock(&rt_sched.lock);
+	if (was_spinning)
+		atomic_fetch_sub(&rt_sched.n_spinning, 1);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!rt_any_queue_nonempty() || !leave_idle(m)) {
+		rt_deadlock_check();
+		rest(m);
+		rt_sysmon_poke();
+	}
+	m->resting = false;
+}
+
+/* The goroutine pinned to m is not running: wait until another worker picks it and hands it over. */
+static struct rt_g *wait_for_pinned(struct rt_m *m)
+{
+	struct rt_g *g;
+
+	if (m->pending && m->pending->lock_m == m) {
+		g = m->pending;
+		m->pending = NULL;
+		return g;
+	}
+	stop_spinning(m);
+	m->resting = true;
+	atomic_fetch_add(&rt_sched.n_pinned_waiting, 1);
+	atomic_fetch_sub(&rt_sched.n_running, 1);
+	for (struct rt_g *left; (left = rt_runq_take(&m->runq)); ) {
+		left->sched_next = NULL;
+		rt_global_push(left);
+	}
+	if (m->pending) {
+		m->pending->sched_next = NULL;
+		rt_global_push(m->pending);
+		m->pending = NULL;
+	}
+	rt_wake_one();
+	rt_deadlock_check();
+	while (!(g = atomic_exchange(&m->handoff, NULL))) {
+		if (atomic_load(&rt_sched.stop))
+			rt_stop_here(m);
+		rt_os_futex_wait(&m->wake, 0, -1);
+		atomic_exchange(&m->wake, 0);
+	}
+	m->resting = false;
+	if (atomic_load(&rt_sched.stop))
+		rt_stop_here(m);
+	return g;
+}
+
+/* g is pinned to another thread: give it that thread, together with our place among the running. */
+static void hand_over(struct rt_m *m, struct rt_g *g)
+{
+	struct rt_m *to = g->lock_m;
+
+	atomic_fetch_add(&rt_sched.n_running, 1);
+	atomic_fetch_sub(&rt_sched.n_pinned_waiting, 1);
+	atomic_store(&to->handoff, g);
+	atomic_store(&to->wake, 1);
+	rt_os_futex_wake(&to->wake, 1);
+}
+
+static bool over_limit(void)
+{
+	return atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) > atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed);
+}
+
+/* sysmon or csp_block gave our place away: take one again. Over the limit, the caller rests. */
+static void unstick(struct rt_m *m)
+{
+	if (atomic_fetch_and(&m->flags, ~(uint32_t)RT_M_STUCK) & RT_M_STUCK)
+		atomic_fetch_add(&rt_sched.n_running, 1);
+}
+
+static void drain(struct rt_m *m)
+{
+	struct rt_g *g;
+	bool any = false;
+
+	while ((g = rt_runq_take(&m->runq))) {
+		g->sched_next = NULL;
+		rt_global_push(g);
+		any = true;
+	}
+	if (any)
+		rt_wake_one();
+}
+
+static struct rt_g *look(struct rt_m *m)
+{
+	struct rt_g *g;
+
+	if (m->pending) {
+		g = m->pending;
+		m->pending = NULL;
+		return g;
+	}
+	if (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) {
+		take_from_outside(m);
+		return rt_policy_pick();
+	}
+	bool look_around = atomic_load_explicit(&m->tick, memory_order_relaxed) % RT_GLOBAL_POLL_TICKS == 0;
+	if (look_around) {
+		take_from_outside(m);
+		if ((g = take_global(m)))
+			return g;
+	}
+	if ((g = rt_pick_local(m)) || (g = take_global(m)) || (g = rt_pick_local(m)))
+		return g;
+	if (!look_around) {
+		take_from_outside(m);
+		if ((g = rt_runq_take(&m->runq)))
+			return g;
+	}
+	if (!m->spinning) {
+		/* More than half of the running looking for work would only disturb those who have some. */
+		if (2 * atomic_load(&rt_sched.n_spinning) >= atomic_load(&rt_sched.n_running) && atomic_load(&rt_sched.n_running) > 1)
+			return NULL;
+		m->spinning = true;
+		atomic_fetch_add(&rt_sched.n_spinning, 1);
+	}
+	return steal(m);
+}
+
+static struct rt_g *find_runnable(struct rt_m *m)
+{
+	for (;;) {
+		uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
+		struct rt_g *g;
+
+		if (flags & RT_M_STOP)
+			rt_stop_here(m);
+		if (flags & RT_M_STUCK)
+			unstick(m);
+		if (m->locked_g)
+			return wait_for_pinned(m);
+		if (over_limit()) {
+			if (m->pending) {
+				m->pending->sched_next = NULL;
+				rt_global_push(m->pending);
+				m->pending = NULL;
+			}
+			drain(m);
+			idle(m);
+			continue;
+		}
+		g = look(m);
+		if (!g) {
+			idle(m);
+			continue;
+		}
+		found(m, g);
+		if (!g->lock_m || g->lock_m == m)
+			return g;
+		hand_over(m, g);
+	}
+}
+
+void rt_worker_loop(struct rt_m *m)
+{
+	for (;;) {
+		struct rt_g *g = find_runnable(m);
+		rt_switch_to(m, NULL, g, false);
+	}
+}
+
+/* First arrival in a scheduler context that is not a thread's own stack (the main thread's). */
+void rt_worker_context(struct rt_m *m, void *arg)
+{
+	rt_fiber_arrive(m, NULL);
+	rt_run_after(m);
+	rt_worker_loop(m);
+}

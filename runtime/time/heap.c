@@ -1,0 +1,264 @@
+/* The deadline heap.
+ *
+ * heap_lock guards the array and every armed timer's heap_index; next_ns is the root's deadline, written under it, read anywhere.
+ * Who arms a new earliest timer fences and then looks for the owner of the poller, who fences after it became the owner and then
+ * looks at next_ns: one of the two sees the other (worker.c, block_in_poller).
+ * Firing is one thread's at a time (firing_lock); `firing` names the timer whose function runs, so that who stops it too late can
+ * wait for the end of it. */
+#include "heap.h"
+
+#include <sched.h>
+#include <time.h>
+
+#include "../net/poll.h"
+#include "../os/os.h"
+#include "../sched/sched.h"
+
+enum { ARITY = 4, IDLE = 0, ARMED = 1 };
+
+struct entry { int64_t when_ns; uint64_t seq; struct rt_timer *t; };
+
+static struct rt_lock heap_lock, firing_lock;
+static struct entry  *heap;                     /* reserved once, committed by touch */
+static const size_t   heap_max = (size_t)64 << 20;
+static uint32_t       n_entries;
+static uint64_t       next_seq;
+static uint32_t       n_chan;                   /* of them, those that send on a channel */
+static _Atomic int64_t next_ns = INT64_MAX;
+static _Atomic(struct rt_timer *) firing;
+bool (*rt_timer_chan_awaited)(void *chan);
+
+int64_t rt_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+int64_t rt_timers_next(void)
+{
+	return atomic_load_explicit(&next_ns, memory_order_acquire);
+}
+
+static bool before(const struct entry *a, const struct entry *b)
+{
+	return a->when_ns < b->when_ns || (a->when_ns == b->when_ns && a->seq < b->seq);
+}
+
+static void place(uint32_t i, struct entry e)
+{
+	heap[i] = e;
+	e.t->heap_index = i;
+}
+
+static void sift_up(uint32_t i, struct entry e)
+{
+	while (i > 0) {
+		uint32_t parent = (i - 1) / ARITY;
+		if (!before(&e, &heap[parent]))
+			break;
+		place(i, heap[parent]);
+		i = parent;
+	}
+	place(i, e);
+}
+
+static void sift_down(uint32_t i, struct entry e)
+{
+	for (;;) {
+		uint32_t child = i * ARITY + 1, best = child;
+		if (child >= n_entries)
+			break;
+		for (uint32_t c = child + 1; c < child + ARITY && c < n_entries; c++)
+			if (before(&heap[c], &heap[best]))
+				best = c;
+		if (!before(&heap[best], &e))
+			break;
+		place(i, heap[best]);
+		i = best;
+	}
+	place(i, e);
+}
+
+static void publish_next_locked(void)
+{
+	atomic_store_explicit(&next_ns, n_entries ? heap[0].when_ns : INT64_MAX, memory_order_release);
+}
+
+static void insert_locked(struct rt_timer *t)
+{
+	if (!heap && !(heap = rt_os_reserve(heap_max * sizeof *heap)))
+		rt_throw("timers: no address space for the heap");
+	if (n_entries == heap_max)
+		rt_throw("timers: more than 64 Mi armed");
+	n_chan += t->chan != NULL;
+	atomic_store_explicit(&t->state, ARMED, memory_order_relaxed);
+	sift_up(n_entries++, (struct entry){ t->when_ns, next_seq++, t });
+	publish_next_locked();
+}
+
+static void remove_locked(struct rt_timer *t)
+{
+	uint32_t i = t->heap_index;
+	struct entry last = heap[--n_entries];
+
+	n_chan -= t->chan != NULL;
+	atomic_store_explicit(&t->state, IDLE, memory_order_relaxed);
+	if (last.t != t) {
+		if (i > 0 && before(&last, &heap[(i - 1) / ARITY]))
+			sift_up(i, last);
+		else
+			sift_down(i, last);
+	}
+	publish_next_locked();
+}
+
+void rt_timer_start(struct rt_timer *t, int64_t when_ns)
+{
+	rt_lock(&heap_lock);
+	t->when_ns = when_ns;
+	insert_locked(t);
+	bool earliest = heap[0].t == t;
+	rt_unlock(&heap_lock);
+	if (!earliest)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	struct rt_m *poller = atomic_load_explicit(&rt_sched.poller, memory_order_relaxed);
+	if (poller && poller != rt_m_self())
+		rt_poll_wake();
+	else if (atomic_load_explicit(&rt_sysmon_deep, memory_order_relaxed))
+		rt_sysmon_poke();
+}
+
+bool rt_timer_stop(struct rt_timer *t)
+{
+	bool armed;
+
+	rt_lock(&heap_lock);
+	armed = atomic_load_explicit(&t->state, memory_order_relaxed) == ARMED;
+	if (armed)
+		remove_locked(t);
+	rt_unlock(&heap_lock);
+	return armed;
+}
+
+bool rt_timer_is_armed(struct rt_timer *t)
+{
+	return atomic_load_explicit(&t->state, memory_order_relaxed) == ARMED;
+}
+
+void rt_timer_sync(struct rt_timer *t)
+{
+	while (atomic_load_explicit(&firing, memory_order_acquire) == t)
+		sched_yield();
+}
+
+/* Among timers due at the same instant a policy may choose; the heap's order is the order of arming. */
+static struct rt_timer *pop_due_locked(int64_t now_ns)
+{
+	if (!n_entries || heap[0].when_ns > now_ns)
+		return NULL;
+	struct rt_timer *t = heap[0].t;
+	if (rt_policy) {
+		uint32_t ties = 0, pick;
+		for (uint32_t i = 0; i < n_entries; i++)
+			ties += heap[i].when_ns == t->when_ns;
+		pick = ties > 1 ? rt_choose(RT_CHOOSE_TIMER, ties) : 0;
+		for (uint32_t i = 0; i < n_entries; i++)
+			if (heap[i].when_ns == t->when_ns && pick-- == 0) {
+				t = heap[i].t;
+				break;
+			}
+	}
+	remove_locked(t);
+	if (t->period_ns > 0) {         /* missed periods are dropped, as Go's tickers do */
+		t->when_ns += t->period_ns * (1 + (now_ns - t->when_ns) / t->period_ns);
+		insert_locked(t);
+	}
+	return t;
+}
+
+void rt_timers_run(int64_t now_ns)
+{
+	if (rt_timers_next() > now_ns || !rt_trylock(&firing_lock))
+		return;
+	for (;;) {
+		rt_lock(&heap_lock);
+		struct rt_timer *t = pop_due_locked(now_ns);
+		atomic_store_explicit(&firing, t, memory_order_relaxed);
+		rt_unlock(&heap_lock);
+		if (!t)
+			break;
+		t->fire(t, now_ns);
+		atomic_store_explicit(&firing, NULL, memory_order_release);
+	}
+	rt_unlock(&firing_lock);
+}
+
+/* --- deadlines of waits ---
+ *
+ * Arming only notes t in the goroutine: a timer that fired before the registers are saved would start g twice. The other side of the
+ * switch arms it, before the commit. */
+static void deadline_fire(struct rt_timer *t, int64_t now_ns)
+{
+	struct rt_g *g = t->sleeper;
+	bool won = rt_fire(g);
+
+	atomic_store_explicit(&firing, NULL, memory_order_release);     /* t is dead to us: it lies on g's stack */
+	if (won)
+		rt_ready(g);
+}
+
+void rt_deadline_arm(struct rt_timer *t, struct rt_g *g, int64_t deadline_ns)
+{
+	*t = (struct rt_timer){ .when_ns = deadline_ns, .fire = deadline_fire, .sleeper = g };
+	g->room[0] = t;
+	g->has_deadline = true;
+}
+
+void rt_deadline_insert_slow(struct rt_g *g)
+{
+	struct rt_timer *t = g->room[0];
+
+	g->room[0] = NULL;
+	rt_timer_start(t, t->when_ns);
+}
+
+void rt_deadline_cancel(struct rt_timer *t)
+{
+	struct rt_g *g = t->sleeper;
+
+	g->room[0] = NULL;
+	g->has_deadline = false;
+	if (!rt_timer_stop(t))
+		rt_timer_sync(t);
+}
+
+/* --- inspection --- */
+
+bool rt_timers_can_act(void)
+{
+	bool can = false;
+
+	rt_lock(&heap_lock);
+	can = n_entries > n_chan;
+	for (uint32_t i = 0; i < n_entries && !can; i++)
+		can = rt_timer_chan_awaited && rt_timer_chan_awaited(heap[i].t->chan);
+	rt_unlock(&heap_lock);
+	return can;
+}
+
+void rt_timers_each(void (*visit)(const struct rt_timer *t, void *arg), void *arg)
+{
+	rt_lock(&heap_lock);
+	for (uint32_t i = 0; i < n_entries; i++)
+		visit(heap[i].t, arg);
+	rt_unlock(&heap_lock);
+}
+
+void rt_timers_range(uintptr_t *lo, uintptr_t *hi)
+{
+	*lo = (uintptr_t)heap;
+	*hi = heap ? (uintptr_t)(heap + heap_max) : 0;
+}
