@@ -146,6 +146,9 @@ static void print_name(struct rt_dump_out *o, const struct rt_frame *f)
 	if (f->function != NULL)
 		for (; f->function[n] != '\0' && f->function[n] != '.' && n + 1 < sizeof name; n++)
 			name[n] = strchr("%+/()[]{},\t ", f->function[n]) != NULL ? '_' : f->function[n];
+	/* csp_chan_send is a macro around csp_chan_send_. */
+	if (f->runtime && n > 1 && name[n - 1] == '_')
+		n--;
 	name[n] = '\0';
 	if (n == 0)
 		snprintf(name, sizeof name, "0x%llx", (unsigned long long)f->module_offset);
@@ -163,6 +166,16 @@ static void print_place(struct rt_dump_out *o, const struct rt_frame *f)
 	else if (!f->inlined && f->function == NULL)
 		rt_dump_printf(o, " +0x%llx", (unsigned long long)f->module_offset);
 	rt_dump_printf(o, "\n");
+}
+
+/* Public functions hand over to internal ones by a jump, so that the frame left has a name no manual page knows: chan_send, rt_mutex_lock. */
+static const char *public_name(const char *function)
+{
+	static char name[128];          /* of one frame at a time: the innermost of the block being printed */
+	if (function == NULL || strncmp(function, "csp_", 4) == 0)
+		return function;
+	snprintf(name, sizeof name, "csp_%s", function + (strncmp(function, "rt_", 3) == 0 ? 3 : 0));
+	return name;
 }
 
 /* Keep what the programmer wrote: of the library, the public function the goroutine is in and public functions between the program's
@@ -194,7 +207,10 @@ static size_t user_frames(struct rt_frame *f, size_t n, bool is_main)
 		bool public = f[i].function != NULL && strncmp(f[i].function, "csp_", 4) == 0;
 		if (f[i].runtime && !public && i != begin)
 			continue;
-		f[kept++] = f[i];
+		f[kept] = f[i];
+		if (f[i].runtime && i == begin)
+			f[kept].function = public_name(f[i].function);
+		kept++;
 	}
 	return kept;
 }

@@ -141,7 +141,8 @@ static void through_libc(void)
 
 static void segv(void)
 {
-	*(volatile int *)16 = 1;
+	volatile uintptr_t nowhere = 16;
+	*(volatile int *)nowhere = 1;
 }
 
 static void goexit(void)

@@ -9,7 +9,7 @@ CREATED = re.compile(r"created by ([A-Za-z0-9_][A-Za-z0-9_\-]*)\.([A-Za-z0-9_$~<
 STATES = {
     "running", "runnable", "syscall", "chan receive", "chan send", "chan receive (nil chan)", "chan send (nil chan)", "select",
     "select (no cases)", "sleep", "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock", "sync.WaitGroup.Wait", "sync.Cond.Wait",
-    "semacquire", "IO wait",
+    "sync.Once.Do", "semacquire", "IO wait",
 }
 
 
