@@ -35,16 +35,17 @@ static size_t stack_bytes_of(const struct csp_go_desc_ *desc, const void *stack_
 	return (bytes + 15) & ~(size_t)15;
 }
 
-static void apply_options(struct rt_g *g, const csp_go_options *options)
+static void start(struct rt_g *g, const csp_go_options *options)
 {
-	if (options->name != NULL) {
+	if (options != NULL && options->name != NULL) {
 		size_t i = 0;
 		for (; i < sizeof g->name - 1 && options->name[i] != '\0'; i++)
 			g->name[i] = options->name[i];
 		g->name[i] = '\0';
 	}
-	if (options->locked)
+	if (options != NULL && options->locked)
 		rt_g_start_locked(g);
+	rt_g_start(g);
 }
 
 void rt_go_start(const struct csp_go_desc_ *desc, const struct rt_go_regs *regs, const void *stack_args, void *pc)
@@ -52,7 +53,7 @@ void rt_go_start(const struct csp_go_desc_ *desc, const struct rt_go_regs *regs,
 	struct rt_g *parent = rt_self();
 
 	if (desc->fn == NULL)
-		rt_panic(RT_MISUSE_USER_PANIC, NULL, "go of nil func value", pc);
+		rt_fatal(-1, NULL, "go of nil func value", pc);
 
 	size_t stack_bytes = desc->stack_bytes_max == 0 ? 0 : stack_bytes_of(desc, stack_args, parent);
 	size_t wanted = desc->options != NULL ? desc->options->stack_bytes : 0;
@@ -66,9 +67,7 @@ void rt_go_start(const struct csp_go_desc_ *desc, const struct rt_go_regs *regs,
 	frame->stack_bytes = stack_bytes;
 	rt_copy_bytes(frame + 1, stack_args, stack_bytes);      /* not rt_copy: no sanitizer may look at it */
 	rt_g_set_entry(g, rt_go_thunk, frame);
-	if (desc->options != NULL)
-		apply_options(g, desc->options);
-	rt_g_start(g);
+	start(g, desc->options);
 }
 
 CSP_API int csp_go_fn(void (*f)(void *), void *arg, const csp_go_options *options)
@@ -79,8 +78,6 @@ CSP_API int csp_go_fn(void (*f)(void *), void *arg, const csp_go_options *option
 	if (g == NULL)
 		return -ENOMEM;
 	rt_g_set_entry(g, f, arg);
-	if (options != NULL)
-		apply_options(g, options);
-	rt_g_start(g);
+	start(g, options);
 	return 0;
 }

@@ -111,6 +111,8 @@ static bool commit_unlock_all(struct rt_g *g, void *arg)
 	return true;
 }
 
+static bool commit_nothing(struct rt_g *g, void *arg) { return true; }
+
 /* --- pass 1 ----------------------------------------------------------------------------------------------------------- */
 
 static void touched(const struct selection *s, const void *p, size_t bytes, bool is_write)
@@ -199,6 +201,13 @@ static const struct csp_chan *spared_of(const struct selection *s, const struct 
 	return w->obj;
 }
 
+static int64_t deadline_after(int64_t ns)
+{
+	int64_t now_ns = rt_now_ns();
+
+	return ns < INT64_MAX - now_ns ? now_ns + ns : INT64_MAX - 1;
+}
+
 static int wait(struct selection *s, bool no_cases)
 {
 	struct rt_g *g = s->g;
@@ -211,8 +220,9 @@ static int wait(struct selection *s, bool no_cases)
 	for (uint32_t i = 0; i < s->n_live; i++)
 		rt_waitq_push(queue_of(&s->waiters[i]), &s->waiters[i]);
 	if (s->after_case >= 0)
-		rt_deadline_arm(&timer, g, rt_now_ns() + s->after_ns);
-	rt_park(commit_unlock_all, s);
+		rt_deadline_arm(&timer, g, deadline_after(s->after_ns));
+	/* Without a lock nothing would hold a deadline's waker back until the commit is done with s. */
+	rt_park(s->n_live > 0 ? commit_unlock_all : commit_nothing, s);
 	if (s->after_case >= 0)
 		rt_deadline_cancel(&timer);
 
