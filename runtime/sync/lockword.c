@@ -4,6 +4,7 @@
  * stays "not locked", and newcomers queue up because they see STARVING), until a waiter is the last or waited less than 1 ms.
  * Pairs: the release decrement in rt_lockword_unlock with the acquire exchanges of lock and try_lock. */
 #include "mutex.h"
+#include "../sched/sched.h"
 
 #define STARVATION_NS INT64_C(1000000)
 #define SPINS         4
@@ -19,15 +20,16 @@ static bool swap(uint32_t *state, uint32_t *old, uint32_t new_state)
 	return __atomic_compare_exchange_n(state, old, new_state, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* Spinning helps only if the holder can be running on another worker. */
+static bool may_spin(void)
+{
+	return atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) > 1 && rt_policy == NULL;
+}
+
 static void spin(void)
 {
-	for (int i = 0; i < SPIN_PAUSES; i++) {
-#if defined(__x86_64__)
-		__builtin_ia32_pause();
-#else
-		__asm__ volatile("yield");
-#endif
-	}
+	for (int i = 0; i < SPIN_PAUSES; i++)
+		rt_arch_pause();
 }
 
 bool rt_lockword_try_slow(uint32_t *state)
@@ -43,7 +45,7 @@ void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_
 {
 	int64_t wait_start_ns = 0;
 	bool starving = false, awoke = false;
-	int spins = csp_maxprocs(0) > 1 ? 0 : SPINS;
+	int spins = may_spin() ? 0 : SPINS;
 	uint32_t old = load(state);
 
 	for (;;) {
@@ -86,7 +88,7 @@ void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_
 			return;
 		}
 		awoke = true;
-		spins = csp_maxprocs(0) > 1 ? 0 : SPINS;
+		spins = may_spin() ? 0 : SPINS;
 	}
 }
 
