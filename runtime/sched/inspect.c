@@ -8,6 +8,7 @@
 #include "../dump/unwind.h"
 #include "../net/poll.h"
 #include "../sync/info.h"
+#include "../sync/semtable.h"
 #include "../time/heap.h"
 #include "sched.h"
 #include "walk.h"
@@ -199,6 +200,8 @@ static void own_ranges(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), voi
 	rt_poll_range(&lo, &hi);
 	if (lo)
 		visit(lo, hi, arg);
+	rt_semtable_range(&lo, &hi);
+	visit(lo, hi, arg);
 	visit((uintptr_t)&rt_sched, (uintptr_t)(&rt_sched + 1), arg);
 	visit((uintptr_t)&rt_main_g, (uintptr_t)(&rt_main_g + 1), arg);
 	for (uint32_t i = 0; i < n; i++) {
