@@ -63,11 +63,6 @@ void rt_g_set_entry(struct rt_g *g, void (*start)(void *frame), void *frame)
 	g->entry_frame = frame;
 }
 
-void rt_g_start_locked(struct rt_g *g)
-{
-	g->locked = true;               /* rt_g_body pins it */
-}
-
 void rt_g_start(struct rt_g *g)
 {
 	struct rt_m *m = rt_m_self();
@@ -175,3 +170,7 @@ int rt_go(void (*fn)(void *), void *arg, bool system, void *pc)
 	return 0;
 }
 
+void rt_g_start_locked(struct rt_g *g)
+{
+	g->locked = true;               /* rt_g_body pins it */
+}

@@ -14,7 +14,7 @@ void  rt_g_start(struct rt_g *g);
 /* Give back a goroutine that was never started. */
 void  rt_g_discard(struct rt_g *g);
 
-/* Mark a goroutine that is not started: it pins itself to a thread as soon as it runs (csp_go_options.locked). */
+/* Mark a goroutine that is not started yet: it pins itself to a thread as soon as it runs (csp_go_options.locked). rt_g_start follows. */
 void  rt_g_start_locked(struct rt_g *g);
 
 /* Runs the defers of g, innermost first; set by sync/defer.c. Called on g's own stack when it ends by csp_exit_goroutine. */
