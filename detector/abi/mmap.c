@@ -1,5 +1,6 @@
 /* Mappings made and undone by the program: their memory is fresh. Done by the system calls themselves. */
-#include <stdarg.h>
+/* off_t is 64 bits anyway, and the redirection of mmap to mmap64 would define one name twice. */
+#undef _FILE_OFFSET_BITS
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
