@@ -27,9 +27,9 @@ bool rt_mutex_is_held_by(const csp_mutex *m, uint64_t g_id)
 	return owner == g_id;
 }
 
-void rt_mutex_lock(csp_mutex *m, void *pc)
+__attribute__((noinline)) void rt_mutex_lock(csp_mutex *m, void *pc)
 {
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 
 	if (!rt_lockword_try(&m->state_)) {
 		struct rt_sem_why why = { m, RT_WAIT_MUTEX, RT_OBJ_MUTEX, RT_OP_LOCK };
@@ -47,9 +47,9 @@ static _Noreturn __attribute__((cold, noinline)) void unlock_misuse(csp_mutex *m
 	rt_fatal(RT_MISUSE_UNLOCK_UNLOCKED, m, "sync: unlock of unlocked mutex", pc);
 }
 
-void rt_mutex_unlock(csp_mutex *m, void *pc)
+__attribute__((noinline)) void rt_mutex_unlock(csp_mutex *m, void *pc)
 {
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 
 	if (__builtin_expect(!rt_mutex_is_held_by(m, g->view.id), 0))
 		unlock_misuse(m, pc);
@@ -58,19 +58,33 @@ void rt_mutex_unlock(csp_mutex *m, void *pc)
 	rt_lockword_unlock(&m->state_, &m->sema_);
 }
 
+/* The public functions take the case without contention, hand-over mode and observer; anything else starts over in full. */
+
 void csp_mutex_lock(csp_mutex *m)
 {
-	rt_mutex_lock(m, __builtin_return_address(0));
+	struct rt_g *g = rt_self_inline();
+
+	if (__builtin_expect(rt_observer == NULL && owner_of(m) != RT_OWNER_ANY && rt_lockword_try(&m->state_), 1))
+		__atomic_store_n(&m->owner_, g->view.id, __ATOMIC_RELAXED);
+	else
+		rt_mutex_lock(m, __builtin_return_address(0));
 }
 
 void csp_mutex_unlock(csp_mutex *m)
 {
-	rt_mutex_unlock(m, __builtin_return_address(0));
+	struct rt_g *g = rt_self_inline();
+
+	if (__builtin_expect(rt_observer == NULL && owner_of(m) == g->view.id, 1)) {
+		__atomic_store_n(&m->owner_, 0, __ATOMIC_RELAXED);
+		rt_lockword_unlock(&m->state_, &m->sema_);
+	} else {
+		rt_mutex_unlock(m, __builtin_return_address(0));
+	}
 }
 
 bool csp_mutex_try_lock(csp_mutex *m)
 {
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 
 	if (!rt_lockword_try(&m->state_) && !rt_lockword_try_slow(&m->state_))
 		return false;

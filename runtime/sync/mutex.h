@@ -3,6 +3,7 @@
 #define CSP_RUNTIME_SYNC_MUTEX_H
 
 #include "../csp.h"
+#include "../sched/sched.h"
 #include "semtable.h"
 
 /* State: bit 0 locked, bit 1 a waiter has been woken (or spins), bit 2 starving, from bit 3 on the number of waiters. */
@@ -23,10 +24,26 @@ static inline bool rt_lockword_try(uint32_t *state)
 /* try_lock also when there are waiters, but not into a starving mutex. */
 bool rt_lockword_try_slow(uint32_t *state);
 void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_why *why);
-/* The caller holds the lock. May yield (hand-off of a starving lock). */
-void rt_lockword_unlock(uint32_t *state, uint32_t *sema);
+void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema);
 
-/* csp_mutex_lock and _unlock with the pc of another function's caller (cond). */
+/* The caller holds the lock. May yield (hand-off of a starving lock). */
+static inline void rt_lockword_unlock(uint32_t *state, uint32_t *sema)
+{
+	uint32_t locked = RT_MUTEX_LOCKED;
+
+	if (__builtin_expect(!__atomic_compare_exchange_n(state, &locked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
+		rt_lockword_unlock_slow(state, sema);
+}
+
+/* rt_self without a call on the usual path. */
+static inline struct rt_g *rt_self_inline(void)
+{
+	struct rt_m *worker = rt_m_self();
+
+	return __builtin_expect(worker != NULL && worker->g != NULL, 1) ? worker->g : rt_self();
+}
+
+/* csp_mutex_lock and _unlock in full, with the pc of the public function's caller. */
 void rt_mutex_lock(csp_mutex *m, void *pc);
 void rt_mutex_unlock(csp_mutex *m, void *pc);
 bool rt_mutex_is_held_by(const csp_mutex *m, uint64_t g_id);    /* hand-over mode: held by anyone */

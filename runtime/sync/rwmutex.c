@@ -23,7 +23,7 @@ static void set_owner(csp_rwmutex *rw, uint64_t id)
 void csp_rwmutex_rlock(csp_rwmutex *rw)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 
 	if (__atomic_add_fetch(&rw->readers_, 1, __ATOMIC_ACQUIRE) < 0) {
 		struct rt_sem_why why = { rw, RT_WAIT_RW_RLOCK, RT_OBJ_RWMUTEX, RT_OP_RLOCK };
@@ -35,7 +35,7 @@ void csp_rwmutex_rlock(csp_rwmutex *rw)
 
 bool csp_rwmutex_try_rlock(csp_rwmutex *rw)
 {
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 	int32_t readers = __atomic_load_n(&rw->readers_, __ATOMIC_RELAXED);
 
 	do {
@@ -49,7 +49,7 @@ bool csp_rwmutex_try_rlock(csp_rwmutex *rw)
 void csp_rwmutex_runlock(csp_rwmutex *rw)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 	int32_t before = __atomic_load_n(&rw->readers_, __ATOMIC_RELAXED);
 
 	/* Checked before the event, so that the observer never hears of an unlock that did not happen. */
@@ -68,7 +68,7 @@ void csp_rwmutex_runlock(csp_rwmutex *rw)
 void csp_rwmutex_lock(csp_rwmutex *rw)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 	struct rt_sem_why why = { rw, RT_WAIT_RW_LOCK, RT_OBJ_RWMUTEX, RT_OP_LOCK };
 	int32_t readers;
 
@@ -83,7 +83,7 @@ void csp_rwmutex_lock(csp_rwmutex *rw)
 
 bool csp_rwmutex_try_lock(csp_rwmutex *rw)
 {
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 	int32_t none = 0;
 
 	if (!rt_lockword_try(&rw->writers_) && !rt_lockword_try_slow(&rw->writers_))
@@ -100,7 +100,7 @@ bool csp_rwmutex_try_lock(csp_rwmutex *rw)
 void csp_rwmutex_unlock(csp_rwmutex *rw)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_g *g = rt_self();
+	struct rt_g *g = rt_self_inline();
 	uint64_t owner = __atomic_load_n(&rw->owner_, __ATOMIC_RELAXED);
 	int32_t readers = __atomic_load_n(&rw->readers_, __ATOMIC_RELAXED);
 
