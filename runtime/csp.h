@@ -160,8 +160,8 @@ typedef struct csp_timer csp_timer;
 typedef struct csp_ticker csp_ticker;
 
 CSP_API int64_t csp_now_ns(void);                               /* monotonic; virtual under schedule exploration */
-CSP_API csp_recv_chan(int64_t) csp_after(int64_t ns);           /* receives the time once, after ns. Freed by the library once it has
-                                                                 * fired and been received, or with csp_chan_unref. Source: time.After */
+CSP_API csp_recv_chan(int64_t) csp_after(int64_t ns);           /* receives the time once, after ns. The channel is the caller's:
+                                                                 * csp_chan_unref, before or after. Source: time.After */
 CSP_API csp_timer *csp_timer_start(int64_t ns);                 /* sends the time on its channel after ns. NULL: no memory. Source: time.NewTimer */
 CSP_API csp_recv_chan(int64_t) csp_timer_chan(csp_timer *t);    /* capacity 1; belongs to the timer; NULL for csp_timer_func */
 CSP_API csp_timer *csp_timer_func(int64_t ns, void (*f)(void *), void *arg); /* f(arg) in a goroutine of its own after ns. Source: time.AfterFunc */

@@ -332,7 +332,7 @@ static void destroy(struct csp_chan *ch, struct rt_g *g, void *pc)
 	if (waited_for)
 		rt_fatal(RT_MISUSE_FREE_WITH_WAITERS, ch, "free of channel with waiting goroutines", pc);
 	RT_EVENT(chan_free, &g->view, ch, pc);
-	RT_EVENT(sync_forget, &ch->refs, sizeof ch->refs);
+	RT_EVENT(sync_forget, ch, sizeof *ch);  /* refs, and the timer's edge */
 	free(ch);
 }
 
