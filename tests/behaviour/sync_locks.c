@@ -155,11 +155,12 @@ static void rwmutex_excludes(void)
 	EXPECT_EQ(rw.writers_, 0);
 }
 
-static void write_once(csp_rwmutex *l, int *order, int *next)
+static void write_once(csp_rwmutex *l, int *order, int *next, csp_chan(int) done)
 {
 	csp_rwmutex_lock(l);
 	order[(*next)++] = 'w';
 	csp_rwmutex_unlock(l);
+	csp_chan_send(done, 1);
 }
 
 static void read_once(csp_rwmutex *l, int *order, int *next, csp_chan(int) done)
@@ -180,7 +181,7 @@ static void waiting_writer_goes_before_new_readers(void)
 	EXPECT(csp_rwmutex_try_rlock(&l));
 	csp_rwmutex_runlock(&l);
 	EXPECT(!csp_rwmutex_try_lock(&l));
-	csp_go(write_once, &l, order, &next);
+	csp_go(write_once, &l, order, &next, done);
 	while (csp_rwmutex_try_rlock(&l)) {             /* until the writer has announced itself */
 		csp_rwmutex_runlock(&l);
 		csp_yield();
@@ -190,6 +191,7 @@ static void waiting_writer_goes_before_new_readers(void)
 		csp_yield();
 	EXPECT_EQ(next, 0);
 	csp_rwmutex_runlock(&l);
+	csp_chan_recv(done);
 	csp_chan_recv(done);
 	EXPECT_EQ(order[0], 'w');
 	EXPECT_EQ(order[1], 'r');
