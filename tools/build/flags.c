@@ -28,8 +28,9 @@ flags_is_clang(const struct argv *compiler)
 }
 
 /* -fno-builtin: otherwise gcc expands memcpy and friends of constant size in line and does not check them; clang checks neither the
- * calls it makes. Vectors wider than 16 bytes are not checked by clang at all. Frame pointers and no sibling calls keep the
- * uninstrumented frames of a stack walkable. */
+ * calls it makes. Vectors wider than 16 bytes are not checked by clang at all. gcc would move accesses out of
+ * loops before it instruments them, and report them at the line of the `for`. Frame pointers and no sibling calls keep uninstrumented
+ * frames walkable. */
 void
 flags_compile_first(struct argv *to, const struct home *h, bool clang)
 {
@@ -37,8 +38,7 @@ flags_compile_first(struct argv *to, const struct home *h, bool clang)
 	argv_add(to, "-fno-omit-frame-pointer");
 	argv_add(to, "-fno-optimize-sibling-calls");
 	argv_add(to, "-fno-builtin");
-	if (clang)
-		argv_add(to, "-mprefer-vector-width=128");
+	argv_add(to, clang ? "-mprefer-vector-width=128" : "-fno-tree-loop-im");
 	argv_addf(to, "-I%s", h->include_dir);
 }
 

@@ -93,11 +93,13 @@ stack_key(const struct stack *s, struct obstack *mem)
 	const char *before = NULL;
 
 	for (uint32_t i = 0; i < n && used < FINGERPRINT_FRAMES; i++) {
-		const char *func = finding_func(user[i]);
-		if (before && !strcmp(before, func))
+		const char *func = user[i]->func, *module = finding_basename(user[i]->module);
+		if (before && func && !strcmp(before, func))
 			continue;
-		const char *module = finding_basename(user[i]->module);
-		obstack_printf(mem, "%s!%.*s;", module, name_length(func), func);
+		if (func)
+			obstack_printf(mem, "%s!%.*s;", module, name_length(func), func);
+		else /* stripped: the place in the file is all there is */
+			obstack_printf(mem, "%s+0x%lx;", module, (unsigned long)user[i]->pc_off);
 		before = func;
 		used++;
 	}
@@ -196,7 +198,7 @@ finding_derive(struct finding *f, struct obstack *mem)
 	if (top && top->file)
 		obstack_printf(mem, "%s:%u", top->file, top->line);
 	else if (top)
-		obstack_printf(mem, "%s!%s", finding_basename(top->module), finding_func(top));
+		obstack_printf(mem, "%s+0x%lx", finding_basename(top->module), (unsigned long)top->pc_off);
 	obstack_1grow(mem, '\0');
 	f->site = obstack_finish(mem);
 	if (!f->first_seen)

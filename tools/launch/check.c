@@ -29,7 +29,7 @@ struct check {
 	char    store_error[600];
 	struct seen *seen, **seen_end;
 	unsigned long by_kind[RULE_KINDS], new_issues, notes, races_printed;
-	int64_t last_issue;
+	int64_t show_issue;             /* the first that counts */
 	bool    gate[RULE_KINDS];
 };
 
@@ -120,8 +120,8 @@ on_finding(void *arg, struct process *p, struct finding *f)
 	on_hello(c, p); /* a stream that lost its first record still gets its run */
 	if (c->storing && store_save_finding(&c->store, p, f) < 0)
 		store_broke(c);
-	if (f->issue_id && (f->gate || !c->last_issue))
-		c->last_issue = f->issue_id;
+	if (f->gate && !c->show_issue)
+		c->show_issue = f->issue_id;
 	if (f->gate || c->options->verbose || c->options->format == FORMAT_GO)
 		print_finding(c, f);
 }
@@ -243,8 +243,8 @@ print_summary(const struct check *c, const struct process *main)
 	if (c->notes)
 		fprintf(stderr, ", %lu note%s", c->notes, c->notes == 1 ? "" : "s");
 	fprintf(stderr, "; seed 0x%lx", (unsigned long)seed_of(c, main));
-	if (c->last_issue)
-		fprintf(stderr, "; see: cspcheck report show %lld", (long long)c->last_issue);
+	if (c->show_issue)
+		fprintf(stderr, "; see: cspcheck report show %lld", (long long)c->show_issue);
 	fputc('\n', stderr);
 }
 
