@@ -32,17 +32,21 @@ int32_t rt_sysmon_tid(void)
 	return atomic_load(&tid);
 }
 
-/* m's place is free and its queue should not wait for it. */
+/* m's place is free and its queue should not wait for it. Between the take and the push g is in no queue, and all workers may have gone
+ * idle meanwhile: external_busy says that somebody may yet publish work (deadlock.c). */
 void rt_give_away(struct rt_m *m)
 {
 	struct rt_g *g;
 	bool any = false;
 
+	atomic_fetch_add(&rt_sched.external_busy, 1);
 	while ((g = rt_runq_take(&m->runq))) {
 		g->sched_next = NULL;
 		rt_global_push(g);
 		any = true;
 	}
+	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	rt_deadlock_check();            /* who went idle in between left the question to us */
 	if (any || atomic_load(&rt_sched.n_global) || !atomic_load(&rt_sched.poller))
 		rt_wake_one();
 }
