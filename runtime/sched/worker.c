@@ -236,8 +236,8 @@ static void block_in_poller(struct rt_m *m)
 	rt_ready_list(list);
 	rt_timers_run(rt_now_ns());
 	atomic_fetch_sub(&rt_sched.external_busy, 1);
-	if (recheck >= 0)
-		rt_deadlock_check();
+	/* Whoever went idle while external_busy was up saw that and left the question to us. */
+	rt_deadlock_check();
 }
 
 /* m is in the idle list. Returns when it is not any more. */
