@@ -89,9 +89,21 @@ static void destroy(csp_context *ctx)
 	free(ctx);
 }
 
+/* One reference fewer; true: that was the last. What was done with the others happens before the caller goes on. */
+static bool drop(_Atomic uint32_t *refs)
+{
+	struct rt_g *g = rt_self();
+
+	RT_EVENT(release, &g->view, refs);
+	if (atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) != 1)
+		return false;
+	RT_EVENT(acquire, &g->view, refs);
+	return true;
+}
+
 void rt_context_unref(csp_context *ctx)
 {
-	while (ctx != NULL && atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) == 1) {
+	while (ctx != NULL && drop(&ctx->refs)) {
 		csp_context *parent = ctx->parent;
 
 		/* A value node that outlived its user for its children's sake: nobody has closed its channel. */
@@ -111,7 +123,7 @@ csp_context *csp_context_ref(csp_context *ctx)
 
 void csp_context_free(csp_context *ctx)
 {
-	if (rt_context_is_background(ctx) || atomic_fetch_sub_explicit(&ctx->user_refs, 1, memory_order_acq_rel) != 1)
+	if (rt_context_is_background(ctx) || !drop(&ctx->user_refs))
 		return;
 	if (!ctx->is_value)
 		rt_context_end(ctx, -ECANCELED, -ECANCELED);
