@@ -94,9 +94,15 @@ void rt_deadlock_check(void)
 		atomic_store(&rt_sched.dying, true);
 	else if (atomic_load(&rt_sched.n_idle) != atomic_load(&rt_sched.n_workers))
 		atomic_store(&recheck_ns, -1);
+	bool again = atomic_load(&recheck_ns) >= 0;
+	struct rt_m *poller = atomic_load(&rt_sched.poller);
 	rt_unlock(&rt_sched.lock);
 	if (dead)
 		rt_deadlock();
+	/* A thread that takes its leave of us is still there when it asks. Who blocks in the poller does not know yet that he has to look
+	 * again; who is about to block reads recheck_ns after he has become the owner. */
+	if (again && poller && poller != rt_m_self())
+		rt_poll_wake();
 }
 
 /* Everybody sleeps, and with `dying` nobody gets up: the world is stopped. */

@@ -17,6 +17,8 @@
 #include "sched.h"
 #include "stop.h"
 
+#define VERDICT_NS INT64_C(1000000000)
+
 struct rt_sched rt_sched = { .next_id = 2 };
 
 void rt_global_push(struct rt_g *list)
@@ -226,7 +228,10 @@ static void block_in_poller(struct rt_m *m)
 		if (timeout < 0)
 			timeout = 0;
 	}
+	/* The verdict is asked for again at the latest after VERDICT_NS: what is unknown to us (a thread on its way out) ends unannounced. */
 	int64_t recheck = rt_deadlock_recheck_ns();
+	if (recheck < 0)
+		recheck = VERDICT_NS;
 	if (recheck >= 0 && (timeout < 0 || timeout > recheck))
 		timeout = recheck;
 	struct rt_g *list = rt_poll(timeout);

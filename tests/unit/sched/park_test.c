@@ -116,6 +116,8 @@ START_TEST(a_pair_that_readies_each_other_does_not_starve_a_third)
 	csp_go(bystander);
 	csp_wg_wait(&wg);
 	ck_assert_int_eq(third_ran, 100);
+	csp_chan_free(a);
+	csp_chan_free(b);
 }
 END_TEST
 
