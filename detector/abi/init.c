@@ -1,6 +1,7 @@
 /* Start-up and fork. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,6 +38,17 @@ static void main_thread(void)
 	g->stack_lo = g->stack_hi - limit.rlim_cur;
 }
 
+static bool env_is(const char *name, const char *word)
+{
+	const char *text = getenv(name);
+
+	while (text && *text && *text == *word) {
+		text++;
+		word++;
+	}
+	return text && *text == *word;
+}
+
 void det_init(void)
 {
 	static const char refused[] = "cspcheck: the system refuses the address space the checks need (ulimit -v?): nothing is checked\n";
@@ -44,6 +56,7 @@ void det_init(void)
 
 	if (atomic_load_explicit(&state, memory_order_acquire) != 0 || !atomic_compare_exchange_strong(&state, &none, 1))
 		return;
+	det_races_off = env_is("CSPCHECK_RACE", "off");
 	if (det_shadow_init() && det_clock_init() && det_syncmap_init() && det_self_init()) {
 		det_heap_init();
 		det_libc_init();

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void det_module_add(uintptr_t pc);              /* the module that contains pc */
+void det_modules_find(void);                    /* look through what is loaded now */
 bool det_module_is_instrumented(uintptr_t pc);
 bool det_any_instrumented(void);
 

@@ -169,6 +169,7 @@ static void gone(const volatile void *m, size_t bytes) { if (atomic_load(&det_on
 DET_ABI int pthread_mutex_lock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_lock)(m), m); }
 DET_ABI int pthread_mutex_trylock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_trylock)(m), m); }
 DET_ABI int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *t) { return locked(REAL(pthread_mutex_timedlock)(m, t), m); }
+DET_ABI int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t c, const struct timespec *t) { return locked(REAL(pthread_mutex_clocklock)(m, c, t), m); }
 DET_ABI int pthread_mutex_unlock(pthread_mutex_t *m) { unlocking(m); return REAL(pthread_mutex_unlock)(m); }
 DET_ABI int pthread_mutex_destroy(pthread_mutex_t *m) { int err = REAL(pthread_mutex_destroy)(m); gone(m, sizeof(*m)); return err; }
 
@@ -176,8 +177,7 @@ DET_ABI int pthread_spin_lock(pthread_spinlock_t *m) { return locked(REAL(pthrea
 DET_ABI int pthread_spin_trylock(pthread_spinlock_t *m) { return locked(REAL(pthread_spin_trylock)(m), m); }
 DET_ABI int pthread_spin_unlock(pthread_spinlock_t *m) { unlocking(m); return REAL(pthread_spin_unlock)(m); }
 
-/* --- rwlocks: who unlocks is told by whether this det_g holds it for writing; the clocks' rule for a writer is also right for a reader
- * except that it would order later readers, so the writer is remembered in the map's own record. --- */
+/* --- rwlocks --- */
 
 static int rw_locked(int err, pthread_rwlock_t *l, bool writer)
 {
@@ -235,6 +235,12 @@ DET_ABI int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const 
 	return waited(REAL(pthread_cond_timedwait)(c, m, t), c, m);
 }
 
+DET_ABI int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const struct timespec *t)
+{
+	unlocking(m);
+	return waited(REAL(pthread_cond_clockwait)(c, m, clock, t), c, m);
+}
+
 DET_ABI int pthread_cond_destroy(pthread_cond_t *c) { int err = REAL(pthread_cond_destroy)(c); gone(c, sizeof(*c)); return err; }
 
 /* --- semaphores, barriers, once --- */
@@ -250,6 +256,7 @@ DET_ABI int sem_post(sem_t *s) { det_sync_release_join(det_me(), s, DET_ROLE_GEN
 DET_ABI int sem_wait(sem_t *s) { return sem_taken(REAL(sem_wait)(s), s); }
 DET_ABI int sem_trywait(sem_t *s) { return sem_taken(REAL(sem_trywait)(s), s); }
 DET_ABI int sem_timedwait(sem_t *s, const struct timespec *t) { return sem_taken(REAL(sem_timedwait)(s, t), s); }
+DET_ABI int sem_clockwait(sem_t *s, clockid_t c, const struct timespec *t) { return sem_taken(REAL(sem_clockwait)(s, c, t), s); }
 DET_ABI int sem_destroy(sem_t *s) { int err = REAL(sem_destroy)(s); gone(s, sizeof(*s)); return err; }
 
 DET_ABI int pthread_barrier_wait(pthread_barrier_t *b)

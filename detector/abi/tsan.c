@@ -107,7 +107,7 @@ DET_ABI void __tsan_func_exit(void)
 DET_ABI void __tsan_init(void)
 {
 	det_init();
-	det_module_add(DET_CALLER);
+	det_modules_find();
 }
 
 /* --- edges and switches by hand --- */

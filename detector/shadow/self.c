@@ -13,6 +13,7 @@
 _Thread_local struct det_g *det_self;
 _Thread_local struct det_thread det_thread;
 _Atomic bool det_on;
+bool det_races_off;
 
 static struct det_pool gs, rows, stacks;
 static uint32_t *row_of_slot;                   /* by slot */
@@ -73,6 +74,7 @@ struct det_g *det_g_create(uint64_t gid, const struct det_g *parent)
 	g->sp = g->frames;
 	g->epoch = (det_epoch){ new_slot(row), 1 };
 	g->dirty = true;
+	g->ignore = det_races_off;      /* one level that nothing ends */
 	det_zero(det_row_at(row), sizeof(struct det_row));
 	det_row_at(row)->gid = gid;
 	det_row_at(row)->parent_gid = parent ? det_row_of(parent)->gid : 0;

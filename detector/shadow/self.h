@@ -124,6 +124,7 @@ void det_release_store(struct det_g *g, struct det_snap *s);
 void det_acquire(struct det_g *g, const struct det_snap *s);
 
 /* False: the detector answers nothing (before init, after fork of a threaded process, after a failed init). */
+extern bool det_races_off __attribute__((visibility("hidden")));    /* CSPCHECK_RACE=off: order is kept, accesses are not */
 extern _Atomic bool det_on __attribute__((visibility("hidden")));
 
 #endif
