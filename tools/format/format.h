@@ -26,7 +26,7 @@ void human_list(FILE *to, const struct view *v, const struct issue *issues, long
 /* Go's own texts: a race report; for other findings the fatal line and the goroutines as in a dump. */
 void go_finding(FILE *to, const struct view *v, const struct finding *f);
 
-/* The documented objects of docs/json.md. */
+/* The objects that docs/json.md describes. */
 json_t *json_finding(const struct view *v, const struct finding *f);
 json_t *json_issue(const struct issue *i);
 
