@@ -14,6 +14,13 @@
 #include "report/stream.h"
 #include "shadow/context.h"
 
+static void g_go(struct rt_gview *parent, struct rt_gview *child, void *pc)
+{
+	det_hb_g_go(parent, child, pc);
+	if (child->id != 1)
+		det_block_go();
+}
+
 static void g_end(struct rt_gview *g)
 {
 	det_block_end(g);
@@ -101,7 +108,7 @@ static void on_fork(int phase)
 
 static struct rt_observer observer = {
 	.abi = RT_EVENT_ABI,
-	.g_go = det_hb_g_go, .g_switch = det_hb_g_switch, .g_end = g_end, .g_stack_free = det_hb_g_stack_free, .g_park = g_park, .g_ready = g_ready,
+	.g_go = g_go, .g_switch = det_hb_g_switch, .g_end = g_end, .g_stack_free = det_hb_g_stack_free, .g_park = g_park, .g_ready = g_ready,
 	.g_foreign = det_hb_g_foreign,
 	.chan_make = chan_make, .chan_free = chan_free, .chan_op = chan_op, .chan_slot = det_hb_chan_slot, .chan_pair = det_hb_chan_pair,
 	.chan_close = chan_close, .chan_recv_closed = det_hb_chan_recv_closed,
@@ -142,6 +149,7 @@ static void at_exit(void)
 
 	if (det_block_dying())
 		return;
+	det_block_at_exit();
 	det_goroutine_counts(&started, &ended);
 	det_stream_bye(started, started - ended);
 }
@@ -158,6 +166,7 @@ const struct rt_observer *cspcheck_attach(const struct rt_door *door)
 	det_hb_attach(door);
 	det_block_attach(door, &options);
 	det_record_stream();
+	det_block_leak_attach();
 	atexit(at_exit);
 	return &observer;
 }

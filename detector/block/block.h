@@ -50,7 +50,8 @@ _Noreturn void det_block_die(const char *text);
 int  det_block_leak_check(void *pc);
 void det_block_at_exit(void);
 void det_block_expect_leak(struct rt_gview *g);
-void det_block_watch(void);             /* start the watching thread if it is wanted and not there */
+void det_block_leak_attach(void);       /* after det_block_attach */
+void det_block_go(void);                /* a goroutine is started: there is something to watch */
 void det_block_leak_fork(int phase);
 
 #endif

@@ -42,7 +42,7 @@ static uint64_t finding_key(const struct det_finding *f)
 {
 	uint64_t key = (uint64_t)f->rule * UINT64_C(0xff51afd7ed558ccd);
 
-	for (uint32_t i = 0; i < f->n_parts; i++) {
+	for (uint32_t i = 0; i < f->n_parts && f->rule != DET_ALIVE_AT_EXIT; i++) {
 		/* Which of two racing accesses came second says nothing about the bug. */
 		uint64_t role = f->rule < 2000 ? 0 : text_hash(f->parts[i].role);
 		key += (det_stack_hash(f->parts[i].stack) ^ role) * UINT64_C(0xc4ceb9fe1a85ec53);

@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../shadow/arena.h"
 #include "lock.h"
 
 #define FRAME_HEAD 12u
@@ -370,10 +370,9 @@ static bool ready_stream(void)
 	if (stream_pid == pid && failed)
 		return false;
 	if (buffer == NULL) {
-		void *p = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (p == MAP_FAILED)
+		buffer = det_reserve(BUFFER_BYTES);
+		if (buffer == NULL)
 			return false;
-		buffer = p;
 	}
 	if (stream_pid != pid) {                /* first use, or a forked child: a stream of its own */
 		if (stream_fd >= 0 && still_ours())

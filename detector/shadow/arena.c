@@ -8,6 +8,7 @@
 #include "../report/loss.h"
 
 #define ARENA_BYTES (UINT64_C(1) << 35)         /* 2^31 references of 16 bytes */
+#define RESERVED_MAX 256
 #define CLASSES 27                              /* 16 << 0 … 16 << 26 */
 
 unsigned char *det_arena_base;
@@ -38,7 +39,30 @@ void *det_reserve(size_t bytes)
 		return NULL;
 	madvise(p, bytes, MADV_DONTDUMP);
 	madvise(p, bytes, MADV_NOHUGEPAGE);
+	det_reserved_add((uintptr_t)p, bytes);
 	return p;
+}
+
+static struct { uintptr_t lo, hi; } reserved[RESERVED_MAX];
+static _Atomic uint32_t n_reserved;
+
+bool det_reserved_add(uintptr_t lo, size_t bytes)
+{
+	uint32_t i = atomic_fetch_add(&n_reserved, 1);
+
+	if (i >= RESERVED_MAX) {
+		det_loss("table of the detector's own memory", 1);
+		return false;
+	}
+	reserved[i].lo = lo;
+	reserved[i].hi = lo + bytes;
+	return true;
+}
+
+void det_reserved_each(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+	for (uint32_t i = 0; i < atomic_load(&n_reserved) && i < RESERVED_MAX; i++)
+		visit(reserved[i].lo, reserved[i].hi, arg);
 }
 
 void det_zero(void *p, size_t bytes)

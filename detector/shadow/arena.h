@@ -21,6 +21,9 @@ static inline void det_spin_unlock(struct det_spin *l) { atomic_store_explicit(&
 
 /* Address space that reads as zero. NULL if the system refuses. Not in core dumps, no huge pages. */
 void *det_reserve(size_t bytes);
+/* All of the detector's own mappings: what det_reserve gave, and others that are told. A scan for leaks looks into none of them. */
+bool det_reserved_add(uintptr_t lo, size_t bytes);
+void det_reserved_each(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
 /* Fixed-size records by dense index from 1; freed ones are used again. */
 struct det_pool {

@@ -35,6 +35,7 @@ bool det_map_init(void)
 		}
 		madvise(p, bytes, MADV_DONTDUMP);
 		madvise(p, bytes, MADV_NOHUGEPAGE);
+		det_reserved_add((uintptr_t)p, bytes);
 		det_shadow_base = p;
 	}
 	det_dirty = det_reserve((size_t)1 << (DET_FOLD_BITS - DET_DIRTY_SHIFT));
