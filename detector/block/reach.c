@@ -32,7 +32,6 @@
 #define ARENA_BYTES   (UINT64_C(64) << 20)      /* of glibc's malloc: heaps of the other arenas are aligned to it */
 #define PAGE          UINT64_C(4096)
 #define SPARSE_BYTES  (UINT64_C(1) << 20)
-#define TCB_BYTES     8192u                     /* struct pthread and its alignment, generously */
 
 struct range { uintptr_t lo, hi; };
 
@@ -420,18 +419,26 @@ static int tls_of(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* A worker's own stack is no root, but glibc keeps the thread-local block at its top. */
+/* A worker's own stack is no root (the scheduler's dead frames name every channel it ever unlocked), but glibc keeps the thread-local
+ * block at its top: the static blocks end at the thread control block, which points to itself twice. */
 static void worker_tls(uintptr_t lo, uintptr_t hi, void *arg)
 {
 	size_t bytes = *(const size_t *)arg;
 
-	if (hi - lo > 2 * bytes && hi - lo < (UINT64_C(64) << 20) && (hi & 4095) == 0)
-		scan_later(hi - bytes, hi);
+	if ((hi & 4095) != 0 || hi - lo < bytes + 2 * PAGE || hi - lo > (UINT64_C(64) << 20))
+		return;
+	for (uintptr_t tcb = hi - 64; tcb >= hi - PAGE; tcb -= 64) {
+		const uintptr_t *word = (const uintptr_t *)tcb;
+		if (word[0] == tcb && word[2] == tcb) {
+			scan_later(tcb - bytes, hi);
+			return;
+		}
+	}
 }
 
 void det_reach_prepare(void)
 {
-	s.tls_bytes = TCB_BYTES;
+	s.tls_bytes = 0;
 	dl_iterate_phdr(tls_of, &s.tls_bytes);
 	det_modules_own(&s.own_lo, &s.own_hi);
 }
