@@ -33,8 +33,10 @@ watched_signals(sigset_t *set)
 }
 
 static void
-become(const char *path, char *const *argv, int report_fd, pid_t parent, const sigset_t *mask)
+become(const char *path, char *const *argv, int report_fd, pid_t parent, bool timed, const sigset_t *mask)
 {
+	if (timed) /* a background job of a shell ignores it, and would not dump */
+		signal(SIGQUIT, SIG_DFL);
 	/* A checked program does not outlive its checker. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -65,7 +67,7 @@ child_start(struct child *c, const char *path, char *const *argv, int64_t timeou
 	c->timeout_ns = timeout_ns;
 	c->pid = fork();
 	if (c->pid == 0)
-		become(path, argv, report[1], parent, &old);
+		become(path, argv, report[1], parent, timeout_ns > 0, &old);
 	if (c->pid < 0)
 		error = errno;
 	close(report[1]);
