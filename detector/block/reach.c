@@ -174,6 +174,15 @@ static void mark_block(const struct det_heap_block *b)
 		scan_later(b->start, b->start + b->size);
 }
 
+/* The runtime's own blocks in the heap (its workers): marked beforehand, so that they are never looked into. */
+static void pass_over_block(uintptr_t lo, uintptr_t hi, void *arg)
+{
+	struct det_heap_block b;
+
+	if (lo >= s.heap_lo && lo < s.heap_hi && det_heap_find(lo, &b) && b.id < s.heap_ids)
+		s.marked[b.id / 64] |= UINT64_C(1) << (b.id % 64);
+}
+
 static void mark_word(uintptr_t word)
 {
 	struct det_heap_block b;
@@ -744,6 +753,7 @@ void det_reach_solve(const struct det_question *q, struct det_answer *out, uint3
 	sort_holes();
 	if (s.given_up != NULL)
 		goto give_up;
+	det_block_door->own_ranges(pass_over_block, NULL);
 	each_mapping(maps, maps_bytes, root_of_mapping);
 	det_block_door->own_ranges(worker_tls, &s.tls_bytes);
 	det_block_door->timer_roots(timer_root, NULL);
