@@ -22,12 +22,14 @@
 #include "../report/lock.h"
 #include "../report/loss.h"
 #include "../report/record.h"
+#include "../shadow/arena.h"
 #include "../shadow/self.h"
 #include "draft.h"
 #include "snapshot.h"
 
 #define GRACE_NS     INT64_C(20000000)
 #define INTERVAL_MAX INT64_C(5000000000)
+#define WATCH_STACK_BYTES (256u << 10)
 #define COST_SHARE   100                /* at least that many times the cost of a check lie between two */
 
 static struct det_lock check_lock;      /* one check at a time */
@@ -388,7 +390,10 @@ static void start_thread(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 256u << 10);
+	/* In our own memory, which no scan looks into: its dead frames hold what was seen of every goroutine. */
+	void *stack = det_reserve(WATCH_STACK_BYTES);
+	if (stack != NULL)
+		pthread_attr_setstack(&attr, stack, WATCH_STACK_BYTES);
 	bool busy = det_thread.busy;
 	det_thread.busy = true;
 	int e = pthread_create(&thread, &attr, watch, NULL);
