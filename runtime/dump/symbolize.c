@@ -264,6 +264,23 @@ static int32_t scope_of(const struct unit *u, uint64_t addr)
 	return i;
 }
 
+/* Compilers give line 0 to code that belongs to no one line (merged, hoisted). Its nearest predecessor in the same scope says more. */
+static Dwarf_Line *line_of(struct sym *s, struct unit *u, uint64_t addr, int *number)
+{
+	const struct sym_api *api = s->api;
+	Dwarf_Line *line = api->dwarf_getsrc_die(&u->cu, addr), *earlier = line;
+	int32_t     scope = scope_of(u, addr);
+	uint64_t    at = addr;
+	*number = 0;
+	while (earlier != NULL && (api->dwarf_lineno(earlier, number) != 0 || *number == 0 || scope_of(u, at) != scope)) {
+		*number = 0;
+		if (scope < 0 || api->dwarf_lineaddr(earlier, &at) != 0 || at <= u->scopes[scope].lo)
+			return line;
+		earlier = api->dwarf_getsrc_die(&u->cu, --at);
+	}
+	return earlier != NULL ? earlier : line;
+}
+
 /* --- one pc ------------------------------------------------------------------------------------------------------------ */
 
 static struct module *module_of(struct sym *s, uint64_t pc)
@@ -318,16 +335,11 @@ static size_t frames_of(struct sym *s, uint64_t pc, bool exact, struct sym_frame
 	struct unit *u = unit_of(m, addr);
 	if (u == NULL)
 		return 1;
-	Dwarf_Line *line = api->dwarf_getsrc_die(&u->cu, addr);
-	const char *file = NULL;
-	int         number = 0;
-	if (line != NULL) {
-		file = absolute(s, u, api->dwarf_linesrc(line, NULL, NULL));
-		if (api->dwarf_lineno(line, &number) != 0)
-			number = 0;
-	}
 	if (!u->indexed)
 		index_unit(s, u);
+	int         number;
+	Dwarf_Line *line = line_of(s, u, addr, &number);
+	const char *file = line != NULL ? absolute(s, u, api->dwarf_linesrc(line, NULL, NULL)) : NULL;
 	size_t n = 0;
 	for (int32_t i = scope_of(u, addr); i >= 0 && n < FRAMES_MAX; i = u->scopes[i].outer) {
 		const struct scope *scope = &u->scopes[i];

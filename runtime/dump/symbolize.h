@@ -18,7 +18,7 @@
 	X(dwfl_linux_proc_find_elf) X(dwfl_build_id_find_elf) X(dwfl_standard_find_debuginfo) \
 	X(dwfl_addrmodule) X(dwfl_module_info) X(dwfl_module_getelf) X(dwfl_module_nextcu) X(dwfl_module_addrinfo) \
 	X(dwarf_ranges) X(dwarf_child) X(dwarf_siblingof) X(dwarf_tag) X(dwarf_attr) X(dwarf_attr_integrate) \
-	X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrc_die) X(dwarf_linesrc) X(dwarf_lineno) \
+	X(dwarf_formstring) X(dwarf_formudata) X(dwarf_getsrc_die) X(dwarf_linesrc) X(dwarf_lineno) X(dwarf_lineaddr) \
 	X(dwarf_getsrcfiles) X(dwarf_filesrc)
 
 struct sym_api {
