@@ -22,9 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #define CSP_VERSION_MAJOR 0
 #define CSP_VERSION_MINOR 1
@@ -279,12 +277,14 @@ CSP_API void csp_defer_run_(struct csp_defer_frame *frame);                     
  * and descriptors 0 to 2 are left as they are; regular files are simply read and written. Results: >= 0, or -errno; -ETIMEDOUT once the
  * deadline of csp_set_deadline has passed; -EBADF if csp_close_fd came in between. Writing to a socket without a reader returns -EPIPE;
  * there is no SIGPIPE. Descriptors used here are closed with csp_close_fd. */
+struct iovec;          /* <sys/uio.h> and <sys/socket.h> are not included: they would take names such as send from the program */
+struct sockaddr;
 CSP_API ssize_t csp_read(int fd, void *buf, size_t bytes);
 CSP_API ssize_t csp_write(int fd, const void *buf, size_t bytes);       /* all of it, unless an error comes first; then what was written */
 CSP_API ssize_t csp_readv(int fd, const struct iovec *iov, int n);
 CSP_API ssize_t csp_writev(int fd, const struct iovec *iov, int n);     /* all of it, as csp_write */
-CSP_API int     csp_accept(int fd, struct sockaddr *addr, socklen_t *addr_bytes);       /* the new descriptor is O_NONBLOCK and close-on-exec */
-CSP_API int     csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes); /* 0 or -errno */
+CSP_API int     csp_accept(int fd, struct sockaddr *addr, unsigned *addr_bytes); /* a socklen_t. The new descriptor is O_NONBLOCK and close-on-exec */
+CSP_API int     csp_connect(int fd, const struct sockaddr *addr, unsigned addr_bytes); /* 0 or -errno */
 CSP_API ssize_t csp_send(int fd, const void *buf, size_t bytes, int flags);             /* all of it, as csp_write; MSG_DONTWAIT: never parks */
 CSP_API ssize_t csp_recv(int fd, void *buf, size_t bytes, int flags);                   /* MSG_DONTWAIT: never parks */
 CSP_API int     csp_wait_fd(int fd, int events, int64_t deadline_ns);   /* poll(2) events -> revents | -ETIMEDOUT; deadline 0: none */
