@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include "../hb/hbcore.h"
@@ -60,6 +61,8 @@ void det_init(void)
 	if (det_shadow_init() && det_clock_init() && det_syncmap_init() && det_self_init()) {
 		det_heap_init();
 		det_libc_init();
+		/* libstdc++ counts references without atomics while this is set; goroutines on one thread may not. */
+		__libc_single_threaded = 0;
 		atomic_store(&det_on, true);
 		main_thread();
 		pthread_atfork(NULL, NULL, det_after_fork);

@@ -3,6 +3,8 @@
  *
  * The free of a caller that is not instrumented (a library, the runtime) is not judged: the order such code keeps inside is not seen.
  * Its memory is forgotten instead. Inside the detector (busy) calls are passed on unseen. */
+#include "malloc.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -66,9 +68,12 @@ static void dead(void *p, uintptr_t pc)
 	det_leave();
 }
 
-DET_ABI void *malloc(size_t n) { return fresh(__libc_malloc(n), n, DET_CALLER); }
-DET_ABI void *memalign(size_t align, size_t n) { return fresh(__libc_memalign(align, n), n, DET_CALLER); }
-DET_ABI void *aligned_alloc(size_t align, size_t n) { return fresh(__libc_memalign(align, n), n, DET_CALLER); }
+void *det_malloc(size_t n, uintptr_t pc) { return fresh(__libc_malloc(n), n, pc); }
+void *det_memalign(size_t align, size_t n, uintptr_t pc) { return fresh(__libc_memalign(align, n), n, pc); }
+
+DET_ABI void *malloc(size_t n) { return det_malloc(n, DET_CALLER); }
+DET_ABI void *memalign(size_t align, size_t n) { return det_memalign(align, n, DET_CALLER); }
+DET_ABI void *aligned_alloc(size_t align, size_t n) { return det_memalign(align, n, DET_CALLER); }
 DET_ABI void *valloc(size_t n) { return fresh(__libc_memalign((size_t)getpagesize(), n), n, DET_CALLER); }
 
 DET_ABI void *calloc(size_t count, size_t each)
@@ -91,11 +96,13 @@ DET_ABI int posix_memalign(void **out, size_t align, size_t n)
 	return 0;
 }
 
-DET_ABI void free(void *p)
+void det_free_block(void *p, uintptr_t pc)
 {
-	dead(p, DET_CALLER);
+	dead(p, pc);
 	__libc_free(p);
 }
+
+DET_ABI void free(void *p) { det_free_block(p, DET_CALLER); }
 
 /* Judged as free(p) of the whole old block, then a write of what was carried over. If the block did not move, its bytes keep that
  * free as their last write, so that an unordered use of the old pointer is still found. */
