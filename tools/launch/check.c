@@ -16,7 +16,9 @@
 #define obstack_chunk_free  free
 #define POLL_MS 50
 
-struct seen { struct finding *f; const struct process *process; uint64_t base; struct seen *next; };
+/* `print` is a finding that is still to be printed: one of those that end a program waits until it has ended, because the program is
+ * printing its own panic and dump at that moment. */
+struct seen { struct finding *f; const struct process *process; uint64_t base; bool print; struct seen *next; };
 
 struct check {
 	const struct check_plan *plan;
@@ -69,6 +71,14 @@ print_finding(struct check *c, const struct finding *f)
 }
 
 static void
+print_pending(struct check *c, struct seen *s)
+{
+	if (s->print)
+		print_finding(c, s->f);
+	s->print = false;
+}
+
+static void
 on_hello(void *arg, struct process *p)
 {
 	struct check *c = arg;
@@ -105,7 +115,7 @@ on_finding(void *arg, struct process *p, struct finding *f)
 		return;
 	}
 	s = obstack_alloc(ingest_memory(c->ingest), sizeof(*s));
-	*s = (struct seen){ f, p, 1, NULL };
+	*s = (struct seen){ f, p, 1, false, NULL };
 	*c->seen_end = s;
 	c->seen_end = &s->next;
 	if (f->gate) {
@@ -122,8 +132,9 @@ on_finding(void *arg, struct process *p, struct finding *f)
 		store_broke(c);
 	if (f->gate && !c->show_issue)
 		c->show_issue = f->issue_id;
-	if (f->gate || c->options->verbose || c->options->format == FORMAT_GO)
-		print_finding(c, f);
+	s->print = f->gate || c->options->verbose || c->options->format == FORMAT_GO;
+	if (kind == RULE_RACE || kind == RULE_LEAK)
+		print_pending(c, s);
 }
 
 static void
@@ -321,6 +332,11 @@ run_child(struct check *c)
 
 	struct process *main = main_process(c, &child);
 	add_missing_findings(c, &child, main);
+	for (struct seen *s = c->seen; s; s = s->next) {
+		if (s->print && c->options->format == FORMAT_HUMAN && !c->options->quiet)
+			fputc('\n', c->out);
+		print_pending(c, s);
+	}
 	finish_runs(c, &child, main);
 	int status = exit_status(c, &child);
 	if (c->options->format == FORMAT_GO && c->races_printed && !c->options->quiet)
