@@ -2,11 +2,15 @@
  *
  * Asked with rt_sched.lock held, by a worker that has just gone idle, or by who stops being a source of wake-ups. Yes means: every
  * worker is idle (so every run queue of its own is empty), the global queue is empty, and nothing outside can act. Order matters:
+ *   - a new thread counts as a worker before it stops counting as starting, and n_starting is raised under our lock: read first.
  *   - who turns timers or events into ready goroutines raises external_busy first, takes them, pushes them (which needs the lock
- *     we hold) and lowers it last. We look at the heap and the poller first and at external_busy afterwards: what had left the heap
- *     when we looked is either in a queue, which we would see, or external_busy is still up.
+ *     we hold) or raises n_foreign_running, and lowers it last. We look at the heap and the poller first, at external_busy then, at
+ *     n_foreign_running last: what had left the heap when we looked keeps external_busy up, or is counted.
  *   - a foreign thread's count is raised by its waker before it can act. A thread that never called us has no count: the process's
- *     threads are counted instead, and while there is an unknown one, the poller's owner asks again now and then.
+ *     threads are counted instead.
+ * Whatever makes the answer no is lowered by somebody who asks again (rt_deadlock_check), with two exceptions that end unannounced: an
+ * unknown thread's life (one that detaches from us is still listed by the kernel when it asks) and a stopped world. For these
+ * recheck_ns is set, and the owner of the poller asks again after that time.
  * Timers that send on a channel nobody receives from wake nobody and do not count (Go's count). */
 #include "../dump/dump.h"
 #include "../net/poll.h"
@@ -37,22 +41,24 @@ int32_t rt_thread_ids(int32_t *tids, int32_t max)
 	return count;
 }
 
+struct tids { int32_t n, id[2 * RT_MS_MAX]; };
+
 static bool count_foreign(struct rt_m *m, void *arg)
 {
-	int32_t **end = arg;
+	struct tids *ids = arg;
 
-	*(*end)++ = m->tid;
-	return true;
+	ids->id[ids->n++] = m->tid;
+	return ids->n < 2 * RT_MS_MAX;
 }
 
 /* libtsan has a thread of its own. */
 static bool unknown_threads(void)
 {
-	static int32_t tids[2 * RT_MS_MAX];     /* guarded by rt_sched.lock */
-	int32_t n = rt_thread_ids(tids, RT_MS_MAX), *end = tids + n;
+	static struct tids ids;                 /* guarded by rt_sched.lock */
 
-	rt_foreign_each(count_foreign, &end);
-	int unknown = rt_os_foreign_threads(tids, (int)(end - tids));
+	ids.n = rt_thread_ids(ids.id, RT_MS_MAX);
+	rt_foreign_each(count_foreign, &ids);
+	int unknown = rt_os_foreign_threads(ids.id, ids.n);
 	return unknown > ((rt_fiber_tools & RT_FIBER_LIBTSAN) ? 1 : 0);
 }
 
@@ -68,17 +74,33 @@ static int64_t goroutines_alive(void)
 	return alive;
 }
 
+enum { RECHECK_MIN_NS = 10000000, RECHECK_MAX_NS = 1000000000 };
+
+static bool all_idle(void)
+{
+	return atomic_load(&rt_sched.n_idle) + atomic_load(&rt_sched.n_pinned_waiting) == atomic_load(&rt_sched.n_workers);
+}
+
+static void recheck_later(void)
+{
+	int64_t next = atomic_load(&recheck_ns);
+
+	atomic_store(&recheck_ns, next < 0 ? RECHECK_MIN_NS : next < RECHECK_MAX_NS ? next * 2 : next);
+}
+
 bool rt_is_deadlock_locked(void)
 {
-	if (atomic_load(&rt_sched.n_idle) + atomic_load(&rt_sched.n_pinned_waiting) != atomic_load(&rt_sched.n_workers) ||
-	    atomic_load(&rt_sched.n_starting) || rt_sched.global.count || rt_any_queue_nonempty() || rt_poll_waiters() || rt_timers_can_act() ||
-	    atomic_load(&rt_sched.n_foreign_running) || atomic_load(&rt_sched.external_busy) || atomic_load(&rt_sched.stop))
+	bool starting = atomic_load(&rt_sched.n_starting) != 0;
+
+	if (starting || !all_idle() || rt_sched.global.count || rt_any_queue_nonempty() || rt_poll_waiters() || rt_timers_can_act() ||
+	    atomic_load(&rt_sched.external_busy) || atomic_load(&rt_sched.n_foreign_running) ||
+	    /* only foreign threads use us, and all of them are gone or wait for each other: theirs to say */
+	    (!atomic_load(&rt_sched.main_exited) && goroutines_alive() == 0)) {
+		atomic_store(&recheck_ns, -1);
 		return false;
-	if (!atomic_load(&rt_sched.main_exited) && goroutines_alive() == 0)
-		return false;           /* only foreign threads use us, and all of them are gone or wait for each other: theirs to say */
-	if (unknown_threads()) {
-		int64_t next = atomic_load(&recheck_ns);
-		atomic_store(&recheck_ns, next < 0 ? 10000000 : next < 1000000000 ? next * 2 : next);
+	}
+	if (atomic_load(&rt_sched.stop) || unknown_threads()) {
+		recheck_later();
 		return false;
 	}
 	return true;
@@ -86,21 +108,19 @@ bool rt_is_deadlock_locked(void)
 
 void rt_deadlock_check(void)
 {
-	if (atomic_load(&rt_sched.n_idle) + atomic_load(&rt_sched.n_pinned_waiting) != atomic_load(&rt_sched.n_workers))
+	if (!all_idle())
 		return;
 	rt_lock(&rt_sched.lock);
 	bool dead = !atomic_load(&rt_sched.dying) && rt_is_deadlock_locked();
 	if (dead)
 		atomic_store(&rt_sched.dying, true);
-	else if (atomic_load(&rt_sched.n_idle) != atomic_load(&rt_sched.n_workers))
-		atomic_store(&recheck_ns, -1);
 	bool again = atomic_load(&recheck_ns) >= 0;
 	struct rt_m *poller = atomic_load(&rt_sched.poller);
 	rt_unlock(&rt_sched.lock);
 	if (dead)
 		rt_deadlock();
-	/* A thread that takes its leave of us is still there when it asks. Who blocks in the poller does not know yet that he has to look
-	 * again; who is about to block reads recheck_ns after he has become the owner. */
+	/* Who blocks in the poller does not know yet that he has to look again; who is about to block reads recheck_ns after he has become
+	 * the owner. */
 	if (again && poller && poller != rt_m_self())
 		rt_poll_wake();
 }

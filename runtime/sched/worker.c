@@ -17,8 +17,6 @@
 #include "sched.h"
 #include "stop.h"
 
-#define VERDICT_NS INT64_C(1000000000)
-
 struct rt_sched rt_sched = { .next_id = 2 };
 
 void rt_global_push(struct rt_g *list)
@@ -123,6 +121,8 @@ void rt_wake_one(void)
 			atomic_fetch_sub(&rt_sched.n_starting, 1);
 		}
 		atomic_fetch_sub(&rt_sched.n_spinning, 1);
+		if (create)
+			rt_deadlock_check();
 	}
 }
 
@@ -135,6 +135,7 @@ void rt_external_work(void)
 		rt_ready_list(rt_poll(0));
 	rt_timers_run(rt_now_ns());
 	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	rt_deadlock_check();            /* who went idle in between left the question to us */
 }
 
 static void take_from_outside(struct rt_m *m)
@@ -207,6 +208,8 @@ static bool leave_idle(struct rt_m *m)
 		atomic_store(&m->idle, false);
 		atomic_fetch_sub(&rt_sched.n_idle, 1);
 		atomic_fetch_add(&rt_sched.n_running, 1);
+		atomic_fetch_add(&rt_sched.n_spinning, 1);
+		m->spinning = true;             /* found() passes on what is more than one goroutine's worth */
 		left = true;
 	}
 	rt_unlock(&rt_sched.lock);
@@ -228,10 +231,7 @@ static void block_in_poller(struct rt_m *m)
 		if (timeout < 0)
 			timeout = 0;
 	}
-	/* The verdict is asked for again at the latest after VERDICT_NS: what is unknown to us (a thread on its way out) ends unannounced. */
 	int64_t recheck = rt_deadlock_recheck_ns();
-	if (recheck < 0)
-		recheck = VERDICT_NS;
 	if (recheck >= 0 && (timeout < 0 || timeout > recheck))
 		timeout = recheck;
 	struct rt_g *list = rt_poll(timeout);
@@ -304,8 +304,7 @@ static struct rt_g *wait_for_pinned(struct rt_m *m)
 	}
 	stop_spinning(m);
 	m->resting = true;
-	atomic_fetch_add(&rt_sched.n_pinned_waiting, 1);
-	atomic_fetch_sub(&rt_sched.n_running, 1);
+	/* Before we count as asleep: a runnext and m->pending are no queue the verdict looks at. */
 	for (struct rt_g *left; (left = rt_runq_take(&m->runq)); ) {
 		left->sched_next = NULL;
 		rt_global_push(left);
@@ -315,6 +314,8 @@ static struct rt_g *wait_for_pinned(struct rt_m *m)
 		rt_global_push(m->pending);
 		m->pending = NULL;
 	}
+	atomic_fetch_add(&rt_sched.n_pinned_waiting, 1);
+	atomic_fetch_sub(&rt_sched.n_running, 1);
 	rt_wake_one();
 	rt_deadlock_check();
 	while (!(g = atomic_exchange(&m->handoff, NULL))) {
