@@ -171,18 +171,34 @@ static void print_place(struct rt_dump_out *o, const struct rt_frame *f)
 /* Public functions hand over to internal ones by a jump, so that the frame left has a name no manual page knows: chan_send, rt_mutex_lock. */
 static const char *public_name(const char *function)
 {
+	static const char *const yields[] = { "leave", "rt_switch_to", "rt_switch", "rt_yield", "commit_requeue" };
 	static char name[128];          /* of one frame at a time: the innermost of the block being printed */
 	if (function == NULL || strncmp(function, "csp_", 4) == 0)
 		return function;
+	/* All of csp_yield are jumps; whoever else switches keeps a frame of its own. */
+	for (size_t i = 0; i < sizeof yields / sizeof *yields; i++)
+		if (strcmp(function, yields[i]) == 0)
+			return "csp_yield";
 	snprintf(name, sizeof name, "csp_%s", function + (strncmp(function, "rt_", 3) == 0 ? 3 : 0));
 	return name;
+}
+
+/* The detector stands between the program and us (it answers the compiler's calls, and malloc): nothing the programmer wrote. */
+static bool of_detector(const struct rt_frame *f)
+{
+	const char *b = f->module != NULL ? strrchr(f->module, '/') : NULL;
+	return f->module != NULL && strncmp(b != NULL ? b + 1 : f->module, "libcspcheck", 11) == 0;
 }
 
 /* Keep what the programmer wrote: of the library, the public function the goroutine is in and public functions between the program's
  * own; nothing below the function started, nothing below main. Returns the number left, moved to the front; 0: nothing of the program's is on this stack. */
 static size_t user_frames(struct rt_frame *f, size_t n, bool is_main)
 {
-	size_t first = 0, last = 0, kept = 0;
+	size_t first = 0, last = 0, kept = 0, all = n;
+	n = 0;
+	for (size_t i = 0; i < all; i++)
+		if (!of_detector(&f[i]))
+			f[n++] = f[i];
 	while (first < n && (f[first].runtime || f[first].outside))
 		first++;
 	if (first == n)
@@ -260,7 +276,7 @@ static void print_block(struct rt_dump_out *o, const struct block *b, int64_t no
 		rt_dump_printf(o, "...additional frames elided...\n");
 	if (b->go_pc != NULL && b->id != 1) {
 		size_t k = rt_symbols_lookup(b->go_pc, false, !symbols, frames, 16), at = 0;
-		while (at + 1 < k && frames[at].runtime)
+		while (at + 1 < k && (frames[at].runtime || of_detector(&frames[at])))
 			at++;
 		rt_dump_printf(o, "created by ");
 		print_name(o, &frames[at]);

@@ -82,19 +82,51 @@ static const char *keep(struct sym *s, char *string)
 	return string;
 }
 
+/* "a/b/../c" is "a/c", "a/./b" is "a/b". Right unless b is a symbolic link. */
+static void collapse(char *path)
+{
+	char *to = path;
+	for (const char *from = path; *from != '\0';) {
+		size_t n = 1;
+		while (from[n] != '\0' && from[n] != '/')
+			n++;
+		if (n == 3 && from[1] == '.' && from[2] == '.') {
+			while (to > path && *--to != '/')
+				;
+		} else if (n > 1 && !(n == 2 && from[1] == '.')) {
+			memmove(to, from, n);
+			to += n;
+		}
+		from += n;
+	}
+	*to = '\0';
+}
+
+/* Compilers name files by the directory they ran in: "/build/../src/x.c". Readers want the file's own name; if it is there, the file
+ * system knows it, else the text has to do. Names without such detours stay as they were written. */
 static const char *absolute(struct sym *s, const struct unit *u, const char *file)
 {
-	if (file == NULL || file[0] == '/' || u->comp_dir == NULL)
+	bool whole = file == NULL || file[0] == '/' || u->comp_dir == NULL;
+	if (file == NULL || (whole && (file[0] != '/' || strstr(file, "/.") == NULL)))
 		return file;
-	while (file[0] == '.' && file[1] == '/')
-		file += 2;
-	size_t a = strlen(u->comp_dir), b = strlen(file);
-	char  *path = malloc(a + b + 2);
+	size_t a = whole ? 0 : strlen(u->comp_dir) + 1, b = strlen(file);
+	char  *path = malloc(a + b + 1);
 	if (path == NULL)
 		return file;
-	memcpy(path, u->comp_dir, a);
-	path[a] = '/';
-	memcpy(path + a + 1, file, b + 1);
+	if (a > 0) {
+		memcpy(path, u->comp_dir, a - 1);
+		path[a - 1] = '/';
+	}
+	memcpy(path + a, file, b + 1);
+	if (path[0] == '/' && (strstr(path, "/../") != NULL || strstr(path, "/./") != NULL)) {
+		char *real = realpath(path, NULL);
+		if (real != NULL) {
+			free(path);
+			path = real;
+		} else {
+			collapse(path);
+		}
+	}
 	const char *kept = keep(s, path);
 	return kept != NULL ? kept : file;
 }
