@@ -179,15 +179,16 @@ static void drop_chan(void *ch)
 static void fire_after(struct rt_timer *t, int64_t now_ns)
 {
 	struct csp_timer *timer = t->arg;
-
 	struct csp_chan *ch = timer->ch;
 
 	fire_chan(t, now_ns);
 	free(timer);
-	if (atomic_load_explicit(&ch->refs, memory_order_acquire) == 1)
-		rt_go(drop_chan, ch, true, NULL);
-	else
-		atomic_fetch_sub_explicit(&ch->refs, 1, memory_order_acq_rel);
+	/* Not the last: let go here. The last one stays the last: nobody else has a handle to copy. */
+	uint32_t refs = atomic_load_explicit(&ch->refs, memory_order_acquire);
+	while (refs > 1)
+		if (atomic_compare_exchange_weak_explicit(&ch->refs, &refs, refs - 1, memory_order_acq_rel, memory_order_acquire))
+			return;
+	rt_go(drop_chan, ch, true, NULL);
 }
 
 csp_recv_chan(int64_t) csp_after(int64_t ns)
