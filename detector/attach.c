@@ -10,6 +10,7 @@
 #include "block/block.h"
 #include "hb/goroutines.h"
 #include "hb/hb.h"
+#include "hb/hbcore.h"
 #include "report/record.h"
 #include "report/stream.h"
 #include "shadow/context.h"
@@ -104,6 +105,8 @@ static void on_fork(int phase)
 	det_stream_fork(phase);
 	det_block_knot_fork(phase);
 	det_block_leak_fork(phase);
+	if (phase == 2)
+		det_fork_tell();
 }
 
 static struct rt_observer observer = {

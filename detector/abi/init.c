@@ -8,6 +8,7 @@
 
 #include "../hb/hbcore.h"
 #include "../report/loss.h"
+#include "../report/stream.h"
 #include "../shadow/arena.h"
 #include "../shadow/context.h"
 #include "../shadow/desc.h"
@@ -50,6 +51,39 @@ static bool env_is(const char *name, const char *word)
 	return text && *text == *word;
 }
 
+static bool child_unchecked;
+
+/* Once the child may write to its own stream. */
+void det_fork_tell(void)
+{
+	if (child_unchecked)
+		det_loss("child forked by a process of several goroutines or threads: unchecked until it execs", 1);
+	child_unchecked = false;
+	det_stream_flush();
+}
+
+/* With the runtime attached these are steps of its fork event (attach.c). */
+static void before_fork(void)
+{
+	if (!det_door)
+		det_stream_fork(0);
+}
+
+static void parent_forked(void)
+{
+	if (!det_door)
+		det_stream_fork(1);
+}
+
+static void child_forked(void)
+{
+	det_after_fork();
+	if (det_door)
+		return;
+	det_stream_fork(2);
+	det_fork_tell();
+}
+
 void det_init(void)
 {
 	static const char refused[] = "cspcheck: the system refuses the address space the checks need (ulimit -v?): nothing is checked\n";
@@ -65,7 +99,7 @@ void det_init(void)
 		__libc_single_threaded = 0;
 		atomic_store(&det_on, true);
 		main_thread();
-		pthread_atfork(NULL, NULL, det_after_fork);
+		pthread_atfork(before_fork, parent_forked, child_forked);
 	} else {
 		det_loss("whole run: no address space", 1);
 		if (write(2, refused, sizeof(refused) - 1) < 0)
@@ -84,8 +118,10 @@ void det_after_fork(void)
 		return;
 	for (uint32_t i = 1; i < det_rows(); i++)
 		alive += !atomic_load_explicit(&det_row_at(i)->finished, memory_order_relaxed);
-	if (alive > 1)
+	if (alive > 1) {
 		atomic_store(&det_on, false);
+		child_unchecked = true;
+	}
 	det_arena_after_fork();
 	det_shadow_after_fork();
 	det_syncmap_after_fork();

@@ -9,6 +9,7 @@
  * space the detector stays off and says so once on stderr. */
 void det_init(void);
 void det_after_fork(void);
+void det_fork_tell(void);       /* in the child, when its stream may be written to: what is lost */
 
 /* The state behind a view; made on demand. NULL for NULL or while off. */
 struct det_g *det_of(struct rt_gview *g);

@@ -312,6 +312,17 @@ void det_stream_bye(uint64_t started, uint64_t alive)
 	det_unlock(&lock);
 }
 
+static void leave_to_parent(const char *what, uint64_t count, void *arg)
+{
+	for (unsigned i = 0; i < sizeof losses_written / sizeof losses_written[0]; i++) {
+		if (losses_written[i].what != NULL && losses_written[i].what != what)
+			continue;
+		losses_written[i].what = what;
+		losses_written[i].count = count;
+		return;
+	}
+}
+
 void det_stream_fork(int phase)
 {
 	if (phase == 0) {
@@ -326,6 +337,7 @@ void det_stream_fork(int phase)
 	}
 	/* The child's stream is its own: what the parent found and counted is the parent's to tell. */
 	memset(known, 0, sizeof known);
+	det_loss_each(leave_to_parent, NULL);
 	n_findings = 0;
 	det_lock_reset(&lock);
 }
