@@ -144,6 +144,8 @@ void rt_world_start(void);
 void rt_sysmon_start(void);
 void rt_sysmon_poke(void);              /* somebody runs again, or a timer is due earlier */
 extern _Atomic bool rt_sysmon_deep;     /* sysmon sleeps until poked */
+void rt_sysmon_hurry(void);             /* a goroutine was started that another worker could run soon */
+extern _Atomic bool rt_sysmon_slow;     /* sysmon makes long pauses */
 
 int32_t rt_sysmon_tid(void);            /* 0: not running yet */
 void rt_give_away(struct rt_m *m);      /* m's place is free: others may run what is queued there */

@@ -77,6 +77,8 @@ void rt_g_start(struct rt_g *g)
 		atomic_fetch_add_explicit(&rt_sched.n_past_started, 1, memory_order_relaxed);
 	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
 	rt_enqueue(g);
+	if (__builtin_expect(atomic_load_explicit(&rt_sysmon_slow, memory_order_relaxed), 0))
+		rt_sysmon_hurry();
 }
 
 static bool commit_end(struct rt_g *g, void *arg)

@@ -4,7 +4,10 @@
  *   - if its thread sleeps in the kernel, or no other worker runs and HOG_NS have passed, it loses its place among the running
  *     (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
  * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
- * When all workers are idle it sleeps until poked. */
+ * When all workers are idle it sleeps until poked. Who starts a goroutine while it looks rarely and a worker is free makes it look often
+ * again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other. */
+#include <sys/prctl.h>
+
 #include "../net/poll.h"
 #include "../os/os.h"
 #include "../time/heap.h"
@@ -15,7 +18,8 @@
 static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS;
 enum { QUIET_LOOKS = 40 };
 
-_Atomic bool rt_sysmon_deep;
+_Atomic bool rt_sysmon_deep, rt_sysmon_slow;
+static _Atomic bool hurry;
 static _Atomic uint32_t poked;
 static _Atomic int32_t tid;
 
@@ -23,6 +27,16 @@ void rt_sysmon_poke(void)
 {
 	if (!atomic_load_explicit(&rt_sysmon_deep, memory_order_seq_cst))
 		return;
+	atomic_store(&poked, 1);
+	rt_os_futex_wake(&poked, 1);
+}
+
+void rt_sysmon_hurry(void)
+{
+	if (atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) >= atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed) ||
+	    !atomic_exchange(&rt_sysmon_slow, false))
+		return;
+	atomic_store(&hurry, true);
 	atomic_store(&poked, 1);
 	rt_os_futex_wake(&poked, 1);
 }
@@ -142,7 +156,6 @@ static void sleep_deep(void)
 static void *sysmon_main(void *arg)
 {
 	static struct rt_m stand_in = { .foreign = true, .rng = 1 };     /* timers' functions start goroutines from here */
-	static _Atomic uint32_t never;
 	int64_t delay = look_min_ns, trimmed = rt_now_ns();
 	unsigned quiet = 0;
 
@@ -150,14 +163,22 @@ static void *sysmon_main(void *arg)
 	rt_m_tls = &stand_in;
 	atomic_store(&tid, rt_os_tid());
 	rt_os_signal_stack();
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);      /* the usual 50 us would double the short pause */
 	for (;;) {
 		int64_t now = rt_now_ns(), pause = delay, due = rt_timers_next();
 		if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
 			pause = due - now > look_min_ns ? due - now : look_min_ns;
-		rt_os_futex_wait(&never, 0, pause);
+		if (!atomic_load(&hurry))
+			rt_os_futex_wait(&poked, 0, pause);
+		atomic_store(&poked, 0);
+		if (atomic_exchange(&hurry, false)) {
+			quiet = 0;
+			delay = look_min_ns;
+		}
 		while (atomic_load(&rt_sched.stop))
 			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
 		now = rt_now_ns();
+		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS);
 		if (look_at_all(now)) {
 			quiet = 0;
 			delay = look_min_ns;
