@@ -46,6 +46,11 @@ bool rt_os_guard(void *p, size_t bytes)
 	return mprotect(p, bytes, PROT_NONE) == 0;
 }
 
+void rt_os_renew(void *p, size_t bytes)
+{
+	mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1, 0);
+}
+
 void rt_os_decommit(void *p, size_t bytes)
 {
 	madvise(p, bytes, MADV_DONTNEED);

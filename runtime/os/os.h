@@ -31,6 +31,7 @@ void  rt_os_unreserve(void *p, size_t bytes);
 /* Make [p, p + bytes) a guard. False if no guard could be afforded. */
 bool  rt_os_guard(void *p, size_t bytes);
 /* Give the pages back; they read as zero afterwards. */
+void  rt_os_renew(void *p, size_t bytes);               /* fresh zero pages, by the intercepted call */
 void  rt_os_decommit(void *p, size_t bytes);
 
 /* Bounds of the calling thread's stack. */

@@ -102,6 +102,7 @@ void rt_foreign_park(struct rt_m *m, bool (*commit)(struct rt_g *, void *), void
 	rt_deadlock_check();
 	while (!atomic_load_explicit(&g->futex, memory_order_acquire))
 		rt_os_futex_wait(&g->futex, 0, -1);
+	RT_EVENT(g_switch, &g->view);
 }
 
 void rt_foreign_each(bool (*visit)(struct rt_m *m, void *arg), void *arg)

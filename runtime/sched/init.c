@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../dump/dump.h"
+#include "../event/event_libtsan.h"
 #include "../net/poll.h"
 #include "../os/os.h"
 #include "fiber.h"
@@ -42,6 +43,8 @@ static void attach_observer(void)
 		if (observer && observer->abi == RT_EVENT_ABI)
 			rt_observer = observer;
 	}
+	if (!rt_observer)
+		rt_observer = rt_libtsan_observer();
 }
 
 /* The calling thread is the process's first: it becomes goroutine 1 on its own stack and, with a scheduler's stack, a worker. */

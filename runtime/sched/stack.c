@@ -125,9 +125,25 @@ static void fill(struct rt_g *g, unsigned k)
 	g->stack_class = (uint8_t)k;
 }
 
+/* For libtsan a stack used again is new memory. An order between the two goroutines would do too, but hide races between them.
+ * Its mmap knows no other way. */
+static void renew(struct rt_g *g)
+{
+	uintptr_t lo = g->view.stack_lo;
+	size_t bytes = class_bytes(g->stack_class);
+	uint8_t k = g->stack_class;
+
+	rt_os_renew((void *)lo, bytes);
+	g->view.stack_lo = lo;
+	g->stack_class = k;
+}
+
 /* Keeps what fill() found on the first use. */
 static void clear(struct rt_g *g)
 {
+	if (rt_fiber_tools & RT_FIBER_LIBTSAN)
+		renew(g);
+
 	uintptr_t lo = g->view.stack_lo;
 	uint8_t k = g->stack_class;
 
