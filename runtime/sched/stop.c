@@ -24,14 +24,19 @@ static struct rt_lock stop_lock;        /* held from world_stop to world_start *
 static _Atomic uint32_t generation;     /* futex of the stopped */
 static _Atomic int32_t stopper_tid;
 
+/* The world may be stopped again before a thread that was released has run: the stopper then still sees `stopped` from the last time and
+ * counts it as resting. So after lowering it the thread looks at rt_sched.stop once more: either the stopper sees it lowered, or the thread
+ * sees the new stop (both seq_cst). */
 void rt_stop_here(struct rt_m *m)
 {
-	uint32_t seen = atomic_load_explicit(&generation, memory_order_acquire);
+	do {
+		uint32_t seen = atomic_load_explicit(&generation, memory_order_acquire);
 
-	atomic_store_explicit(&m->stopped, 1, memory_order_seq_cst);
-	while (atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst) && atomic_load_explicit(&generation, memory_order_acquire) == seen)
-		rt_os_futex_wait(&generation, seen, -1);
-	atomic_store_explicit(&m->stopped, 0, memory_order_seq_cst);
+		atomic_store_explicit(&m->stopped, 1, memory_order_seq_cst);
+		while (atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst) && atomic_load_explicit(&generation, memory_order_acquire) == seen)
+			rt_os_futex_wait(&generation, seen, -1);
+		atomic_store_explicit(&m->stopped, 0, memory_order_seq_cst);
+	} while (atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst));
 }
 
 static void on_stop_signal(int sig, siginfo_t *info, void *context)
