@@ -18,7 +18,7 @@
 
 __attribute__((weak)) int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);   /* glibc's own name of it */
 
-enum { ROUND_NS = 200000 };
+enum { ROUND_NS = 200000, ROUNDS = 50, BREATH_NS = 1000000, BREATHS_MAX = 6 };
 
 static struct rt_lock stop_lock;        /* held from world_stop to world_start */
 static _Atomic uint32_t generation;     /* futex of the stopped */
@@ -109,14 +109,33 @@ static bool signal_foreign(struct rt_m *m, void *arg)
 	return true;
 }
 
+static void let_go(void)
+{
+	atomic_store_explicit(&rt_sched.stop, 0, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+	rt_os_futex_wake(&generation, INT32_MAX);
+	rt_os_futex_wake(&rt_sched.stop, INT32_MAX);
+}
+
+/* A thread stopped by the signal may hold a lock of libc (malloc's, a stream's) that one which is not yet at rest is waiting for: a thread
+ * being created, sysmon on its way to create it, one in a critical section that allocates. So a stop that takes long lets everybody go
+ * for a while, longer each time, and begins anew. */
 void rt_world_stop(void)
 {
 	static _Atomic uint32_t never;
+	unsigned breaths = 0;
 
 	rt_lock(&stop_lock);
 	atomic_store(&stopper_tid, rt_os_tid());
 	atomic_store_explicit(&rt_sched.stop, 1, memory_order_seq_cst);
 	for (unsigned round = 0;; round++) {
+		if (round == ROUNDS) {
+			let_go();
+			rt_os_futex_wait(&never, 0, (int64_t)BREATH_NS << breaths);
+			breaths += breaths < BREATHS_MAX;
+			round = 0;
+			atomic_store_explicit(&rt_sched.stop, 1, memory_order_seq_cst);
+		}
 		bool all = all_at_rest(round % 4 == 0);
 		rt_foreign_each(signal_foreign, &all);
 		if (all)
@@ -135,9 +154,6 @@ void rt_world_start(void)
 			atomic_fetch_and(&m->flags, ~(uint32_t)RT_M_STOP);
 	}
 	atomic_store(&stopper_tid, 0);
-	atomic_store_explicit(&rt_sched.stop, 0, memory_order_seq_cst);
-	atomic_fetch_add_explicit(&generation, 1, memory_order_release);
-	rt_os_futex_wake(&generation, INT32_MAX);
-	rt_os_futex_wake(&rt_sched.stop, INT32_MAX);
+	let_go();
 	rt_unlock(&stop_lock);
 }
