@@ -125,7 +125,7 @@ static void fill(struct rt_g *g, unsigned k)
 	g->stack_class = (uint8_t)k;
 }
 
-/* For libtsan a stack used again is new memory. An order between the two goroutines would do too, but hide races between them.
+/* For libtsan a stack used again is new memory. An order between the two goroutines would do too, but would hide races between them.
  * Its mmap knows no other way. */
 static void renew(struct rt_g *g)
 {
