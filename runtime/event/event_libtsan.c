@@ -20,8 +20,8 @@
 
 __attribute__((weak)) void  __tsan_acquire(void *addr);
 __attribute__((weak)) void  __tsan_release(void *addr);
-__attribute__((weak)) void  __tsan_read_range(void *addr, unsigned long bytes);
-__attribute__((weak)) void  __tsan_write_range(void *addr, unsigned long bytes);
+__attribute__((weak)) void  __tsan_read_range(void *addr, long bytes);
+__attribute__((weak)) void  __tsan_write_range(void *addr, long bytes);
 __attribute__((weak)) void *__tsan_get_current_fiber(void);
 __attribute__((weak)) void  __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
