@@ -27,7 +27,7 @@
 #include "draft.h"
 #include "snapshot.h"
 
-#define GRACE_NS     INT64_C(20000000)
+#define GRACE_NS     INT64_C(250000000)      /* spent only while goroutines still run; a loaded machine needs it */
 #define INTERVAL_MAX INT64_C(5000000000)
 #define WATCH_STACK_BYTES (256u << 10)
 #define COST_SHARE   100                /* at least that many times the cost of a check lie between two */

@@ -103,7 +103,9 @@ bool rt_is_deadlock_locked(void)
 		recheck_later();
 		return false;
 	}
-	return true;
+	/* A thread unknown when n_foreign_running was read may have attached before the threads were counted: it counted itself first, and
+	 * cannot push while we hold the lock. */
+	return atomic_load(&rt_sched.n_foreign_running) == 0;
 }
 
 void rt_deadlock_check(void)
