@@ -1,0 +1,269 @@
+/* The roots of the frozen copy (reach.h): every writable mapping of the process, except what is looked into only when something points
+ * there (the heap's blocks, goroutine stacks) and what belongs to the runtime and to us (its queues would reach every goroutine); the
+ * thread-local blocks of workers; arguments of armed timers. Registers and stacks of goroutines that may still go on come later, by
+ * the graph. */
+#include "reach.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../abi/heap.h"
+#include "../report/record.h"
+#include "../shadow/arena.h"
+#include "../shadow/self.h"
+
+#define HOLES_MAX    (1u << 20)
+#define ARENA_BYTES  (UINT64_C(64) << 20)       /* of glibc's malloc: heaps of the other arenas are aligned to it */
+#define PAGE         UINT64_C(4096)
+#define SPARSE_BYTES (UINT64_C(1) << 20)
+
+static struct { const char *text; size_t bytes; } memory_map;
+
+static void add_hole(uintptr_t lo, uintptr_t hi, void *arg)
+{
+	if (lo >= hi)
+		return;
+	if (det_reach.n_holes >= HOLES_MAX)
+		det_reach.given_up = "leak check: too many ranges";
+	else
+		det_reach.holes[det_reach.n_holes++] = (struct det_range){ lo, hi };
+}
+
+/* The chunk header of glibc before the block tells where it lives. */
+static bool note_block(const struct det_heap_block *b, void *arg)
+{
+	uintptr_t *last_arena = arg;
+	size_t word = ((const size_t *)b->start)[-1];
+
+	det_reach.known_heap = true;
+	if (b->start < det_reach.heap_lo)
+		det_reach.heap_lo = b->start;
+	if (b->start + b->size > det_reach.heap_hi)
+		det_reach.heap_hi = b->start + b->size;
+	if ((word & 4) != 0) {
+		uintptr_t arena = b->start & ~(ARENA_BYTES - 1);
+		if (arena != *last_arena)
+			add_hole(*last_arena = arena, arena + ARENA_BYTES, NULL);
+	} else if (b->start < det_reach.brk_lo || b->start >= det_reach.brk_hi) {
+		add_hole(b->start, b->start + (b->size + 7) / 8 * 8, NULL);
+	}
+	return true;
+}
+
+static uintptr_t hole_key(uint32_t i) { return det_reach.holes[i].lo; }
+
+/* Sorted, and overlapping ones joined, so that both ends grow. */
+static void sort_holes(void)
+{
+	uint32_t *order = det_reach_take(det_reach.n_holes * sizeof *order), n = 0;
+	struct det_range *sorted = det_reach_take(det_reach.n_holes * sizeof *sorted);
+
+	if (det_reach.given_up != NULL)
+		return;
+	for (uint32_t i = 0; i < det_reach.n_holes; i++)
+		order[i] = i;
+	det_reach_sort(order, det_reach.n_holes, hole_key);
+	for (uint32_t i = 0; i < det_reach.n_holes; i++) {
+		struct det_range r = det_reach.holes[order[i]];
+		if (n > 0 && r.lo <= sorted[n - 1].hi)
+			sorted[n - 1].hi = r.hi > sorted[n - 1].hi ? r.hi : sorted[n - 1].hi;
+		else
+			sorted[n++] = r;
+	}
+	det_reach.holes = sorted;
+	det_reach.n_holes = n;
+}
+
+/* Of a large anonymous mapping only the pages that were ever touched; untouched ones read as zero. */
+static void root_sparse(uintptr_t lo, uintptr_t hi)
+{
+	static uint64_t entries[512];
+
+	while (lo < hi) {
+		size_t pages = (hi - lo) / PAGE < 512 ? (hi - lo) / PAGE : 512;
+		ssize_t got = pages == 0 ? -1 : syscall(SYS_pread64, det_reach.pagemap_fd, entries, pages * 8, lo / PAGE * 8);
+		if (got < 8) {
+			det_mark_range(lo, hi);
+			return;
+		}
+		for (size_t i = 0; i < (size_t)got / 8; i++, lo += PAGE)
+			if ((entries[i] >> 62) != 0) {
+				det_mark_range(lo, lo + PAGE);
+				det_mark_drain();
+			}
+	}
+}
+
+static void root_range(uintptr_t lo, uintptr_t hi, bool anonymous)
+{
+	if (lo >= hi)
+		return;
+	det_reach.root_bytes += hi - lo;
+	if (anonymous && hi - lo > SPARSE_BYTES && (lo | hi) % PAGE == 0 && det_reach.pagemap_fd >= 0)
+		root_sparse(lo, hi);
+	else
+		det_mark_range(lo, hi);
+}
+
+/* A writable mapping, less its holes. */
+static void root_mapping(uintptr_t lo, uintptr_t hi, bool anonymous)
+{
+	uint32_t a = 0, b = det_reach.n_holes;
+
+	while (b > a) {                         /* the first hole that ends after lo */
+		uint32_t mid = a + (b - a) / 2;
+		if (det_reach.holes[mid].hi <= lo)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	for (; a < det_reach.n_holes && det_reach.holes[a].lo < hi; a++) {
+		root_range(lo, det_reach.holes[a].lo, anonymous);
+		lo = det_reach.holes[a].hi;
+	}
+	root_range(lo, hi, anonymous);
+}
+
+static uintptr_t hex(const char **at)
+{
+	uintptr_t v = 0;
+
+	for (;; ++*at) {
+		char c = **at;
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uintptr_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (uintptr_t)(c - 'a' + 10);
+		else
+			return v;
+	}
+}
+
+struct mapping { uintptr_t lo, hi; bool writable, heap, device, anonymous; };
+
+/* "lo-hi rwxp offset dev inode path" */
+static struct mapping parse_mapping(const char *line, size_t n)
+{
+	struct mapping m = { 0 };
+	const char *at = line, *end = line + n;
+
+	m.lo = hex(&at);
+	if (at < end && *at == '-')
+		at++;
+	m.hi = hex(&at);
+	m.writable = end - at > 4 && at[1] == 'r' && at[2] == 'w';
+	m.heap = n > 6 && memcmp(end - 6, "[heap]", 6) == 0;
+	const char *slash = memchr(at, '/', (size_t)(end - at));
+	m.anonymous = slash == NULL;
+	m.device = slash != NULL && end - slash > 5 && memcmp(slash, "/dev/", 5) == 0 &&
+		!(end - slash > 9 && memcmp(slash, "/dev/shm/", 9) == 0) && !(end - slash > 9 && memcmp(slash, "/dev/zero", 9) == 0);
+	return m;
+}
+
+static void each_mapping(const char *maps, size_t n, void (*visit)(const struct mapping *m))
+{
+	for (size_t at = 0; at < n;) {
+		const char *nl = memchr(maps + at, '\n', n - at);
+		size_t bytes = nl != NULL ? (size_t)(nl - (maps + at)) : n - at;
+		struct mapping m = parse_mapping(maps + at, bytes);
+		if (m.writable)
+			visit(&m);
+		at += bytes + 1;
+	}
+}
+
+static void note_brk(const struct mapping *m)
+{
+	if (m->heap) {
+		det_reach.brk_lo = m->lo;
+		det_reach.brk_hi = m->hi;
+	}
+}
+
+static void root_of_mapping(const struct mapping *m)
+{
+	if (!m->device)                 /* reading a device's registers may do something */
+		root_mapping(m->lo, m->hi, m->anonymous);
+}
+
+static char *read_maps(size_t *bytes)
+{
+	size_t room = 32u << 20;
+	char *text = det_reach_take(room);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = 0;
+
+	*bytes = 0;
+	while (fd >= 0 && *bytes < room && (n = syscall(SYS_read, fd, text + *bytes, room - *bytes)) > 0)
+		*bytes += (size_t)n;
+	if (fd < 0 || n < 0 || *bytes == 0 || *bytes >= room)
+		det_reach.given_up = "leak check: memory map unreadable";
+	return text;
+}
+
+static int tls_of(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)arg += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+/* A worker's own stack is no root (the scheduler's dead frames name every channel it ever unlocked), but glibc keeps the thread-local
+ * block at its top: the static blocks end at the thread control block, which points to itself twice. */
+static void worker_tls(uintptr_t lo, uintptr_t hi, void *arg)
+{
+	size_t bytes = *(const size_t *)arg;
+
+	if ((hi & 4095) != 0 || hi - lo < bytes + 2 * PAGE || hi - lo > (UINT64_C(64) << 20))
+		return;
+	for (uintptr_t tcb = hi - 64; tcb >= hi - PAGE; tcb -= 64) {
+		const uintptr_t *word = (const uintptr_t *)tcb;
+		if (word[0] == tcb && word[2] == tcb) {
+			det_mark_range(tcb - bytes, hi);
+			return;
+		}
+	}
+}
+
+void det_reach_prepare(void)
+{
+	det_reach.tls_bytes = 0;
+	dl_iterate_phdr(tls_of, &det_reach.tls_bytes);
+	det_modules_own(&det_reach.own_lo, &det_reach.own_hi);
+}
+
+static void timer_root(void *fn, void *arg_of_fn, void *arg) { det_mark_word((uintptr_t)arg_of_fn); }
+
+void det_roots_find(void)
+{
+	uintptr_t last_arena = 0;
+
+	det_reach.pagemap_fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+	det_reach.holes = det_reach_take(HOLES_MAX * sizeof *det_reach.holes);
+	memory_map.text = read_maps(&memory_map.bytes);
+	if (det_reach.given_up != NULL)
+		return;
+	each_mapping(memory_map.text, memory_map.bytes, note_brk);
+	det_heap_each(note_block, &last_arena);
+	if (det_reach.known_heap)
+		add_hole(det_reach.brk_lo, det_reach.brk_hi, NULL);
+	det_block_door->own_ranges(add_hole, NULL);
+	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++)
+		add_hole(det_reach.members[i].stack_lo, det_reach.members[i].stack_hi, NULL);
+	det_reserved_each(add_hole, NULL);
+	add_hole(det_reach.own_lo, det_reach.own_hi, NULL);
+	sort_holes();
+}
+
+void det_roots_mark(void)
+{
+	det_block_door->own_ranges(det_mark_pass_over, NULL);
+	each_mapping(memory_map.text, memory_map.bytes, root_of_mapping);
+	det_block_door->own_ranges(worker_tls, &det_reach.tls_bytes);
+	det_block_door->timer_roots(timer_root, NULL);
+	det_mark_drain();
+}
