@@ -2,12 +2,15 @@
  * from pipes, which it does not know.
  * usage: threads NAME */
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,15 +69,18 @@ static void *plain_write(void *a) { value = 1; hand_over(); return a; }
 static void *plain_read(void *a) { take_over(); return value ? a : NULL; }
 static void race_plain(void) { two(plain_write, plain_read); }
 
-/* The first thread ends before the second reads: its access is not forgotten. */
+/* The first thread has ended before the second reads: its access is not forgotten. */
+static _Atomic pid_t ended;
+static void *write_and_end(void *a) { atomic_store_explicit(&ended, gettid(), memory_order_relaxed); return plain_write(a); }
 static void race_ended(void)
 {
 	pthread_t t;
 
-	pthread_create(&t, NULL, plain_write, NULL);
+	pthread_create(&t, NULL, write_and_end, NULL);
 	pthread_detach(t);
 	take_over();
-	usleep(1000);
+	while (syscall(SYS_tgkill, getpid(), atomic_load_explicit(&ended, memory_order_relaxed), 0) == 0)
+		sched_yield();
 	printf("%d\n", value);
 }
 
