@@ -1,7 +1,8 @@
 /* Fibre hooks of ASan and libtsan, found by weak references.
  *
  * libtsan is told apart from our own detector, which answers the same __tsan_* names, by __tsan_get_current_fiber: the detector
- * defines none. Switches carry flag 1 (no synchronisation): the scheduler's order is not an order of the program. */
+ * defines none. Switches carry flag 1 (no synchronisation): the scheduler's order is not an order of the program. A runtime that is itself
+ * instrumented is on trial, not the program: there what follows on one thread is ordered, which is what the runtime relies on. */
 #include "fiber.h"
 
 #include "sched.h"
@@ -13,6 +14,12 @@ __attribute__((weak)) void *__tsan_get_current_fiber(void);
 __attribute__((weak)) void *__tsan_create_fiber(unsigned flags);
 __attribute__((weak)) void  __tsan_destroy_fiber(void *fiber);
 __attribute__((weak)) void  __tsan_switch_to_fiber(void *fiber, unsigned flags);
+
+#ifdef __SANITIZE_THREAD__
+enum { SWITCH_FLAGS = 0 };
+#else
+enum { SWITCH_FLAGS = 1 };
+#endif
 
 unsigned rt_fiber_tools;
 
@@ -37,7 +44,8 @@ void rt_fiber_destroy_slow(struct rt_g *g)
 	g->fiber = NULL;
 }
 
-void rt_fiber_leave_slow(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
+/* Not instrumented: it is left on another fibre than it is entered on, and calls are counted by fibre. */
+__attribute__((no_sanitize("thread"))) void rt_fiber_leave_slow(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
 {
 	uintptr_t lo = to ? to->view.stack_lo : m->stack_lo, hi = to ? to->view.stack_hi : m->stack_hi;
 
@@ -50,7 +58,7 @@ void rt_fiber_leave_slow(struct rt_m *m, struct rt_g *from, struct rt_g *to, boo
 			m->fiber = __tsan_get_current_fiber();
 		if (!to && !m->fiber)
 			m->fiber = __tsan_create_fiber(0);
-		__tsan_switch_to_fiber(to ? to->fiber : m->fiber, 1);
+		__tsan_switch_to_fiber(to ? to->fiber : m->fiber, SWITCH_FLAGS);
 	}
 }
 

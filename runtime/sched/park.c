@@ -87,7 +87,7 @@ void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_
 		atomic_store_explicit(&to->state, RT_G_RUNNING, memory_order_relaxed);
 		to->m = m;
 	}
-	m->g = to;
+	__atomic_store_n(&m->g, to, __ATOMIC_RELAXED);
 	RT_EVENT(g_switch, to ? &to->view : NULL);
 	rt_fiber_leave(m, from, to, from_ends);
 	m = rt_switch(from ? &from->sp : &m->sched_sp, to ? to->sp : m->sched_sp, m);
@@ -221,10 +221,21 @@ void rt_enqueue(struct rt_g *g)
 			rt_wake_one();
 		return;
 	}
-	if (m->g)
-		g = atomic_exchange_explicit(&m->runq.runnext, g, memory_order_acq_rel);
-	if (!g)
-		return;         /* nothing displaced: the caller will run it before another worker could */
+	if (m->g) {
+		/* Others only ever take from runnext: what its owner finds empty stays empty, and needs no locked instruction. */
+		if (!atomic_load_explicit(&m->runq.runnext, memory_order_relaxed)) {
+			atomic_store_explicit(&m->runq.runnext, g, memory_order_release);
+			g = NULL;
+		} else {
+			g = atomic_exchange_explicit(&m->runq.runnext, g, memory_order_acq_rel);
+		}
+	}
+	if (!g) {
+		/* Nothing displaced: the caller will probably run it before another worker could. If it computes instead, sysmon must see that soon. */
+		if (__builtin_expect(atomic_load_explicit(&rt_sysmon_slow, memory_order_relaxed), 0))
+			rt_sysmon_hurry();
+		return;
+	}
 	if (!rt_runq_push(&m->runq, g))
 		overflow(m, g);
 	rt_wake_one();

@@ -24,7 +24,7 @@ enum { RT_MS_MAX = 4096, RT_GLOBAL_POLL_TICKS = 61, RT_RUNNEXT_BUDGET = 64 };
 
 struct rt_m {
 	/* Owned by the thread. */
-	struct rt_g *g;                                 /* running; NULL on the scheduler's stack */
+	struct rt_g *g;                                 /* running; NULL on the scheduler's stack. Written by the thread alone; sysmon and stop look */
 	void        *sched_sp;                          /* its scheduler context while a goroutine runs */
 	bool       (*after)(struct rt_g *g, void *arg); /* to run on the other side of a switch */
 	struct rt_g *after_g;
@@ -33,9 +33,8 @@ struct rt_m {
 	_Atomic uint32_t tick;                          /* goroutines run; written by the thread, read by sysmon */
 	uint32_t     streak;                            /* consecutive picks of runnext */
 	struct rt_g *pending;                           /* picked on the fast path, needs the slow one */
-	bool         spinning;
 	bool         foreign;                           /* stand-in of a thread that is no worker */
-	bool         resting;                           /* idle or pinned without its goroutine: what it readies goes to the global queue */
+	_Atomic bool resting;                           /* idle or pinned without its goroutine: what it readies goes to the global queue */
 	uint64_t     rng;
 	uint64_t     next_id, last_id;                  /* a batch of goroutine ids */
 	_Atomic int64_t n_started, n_ended;             /* goroutines, for csp_num_goroutines */
@@ -46,6 +45,7 @@ struct rt_m {
 	/* Written under rt_sched.lock. */
 	_Atomic bool idle;                              /* in the idle list; cleared by who takes it off, who has counted it as running */
 	struct rt_m *idle_next;
+	bool         spinning;                          /* the thread's own, but for the worker that takes it off the list */
 	/* Pinned thread waiting for its goroutine: set by the worker that picked it. */
 	struct rt_g *locked_g;
 	_Atomic(struct rt_g *) handoff;
@@ -57,7 +57,7 @@ struct rt_m {
 	bool         seen_blocked;
 
 	/* Inspection and stopping. */
-	int32_t      tid;
+	_Atomic int32_t tid;
 	_Atomic uint32_t stopped;                       /* 1: at rest until world_start */
 	void        *stop_context;                      /* ucontext_t if stopped by the signal */
 	uintptr_t    stack_lo, stack_hi;                /* scheduler stack (ASan needs it) */

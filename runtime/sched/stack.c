@@ -253,7 +253,7 @@ static void trim_class(struct class *c, unsigned k)
 	uint32_t n = 0;
 
 	rt_lock(&c->lock);
-	while (reserve_cold(c) && n < c->low_water && n < TRIM_MAX && c->n_cold + n < c->max_cold && c->shared) {
+	while (n < c->low_water && n < TRIM_MAX && reserve_cold(c) && c->n_cold + n < c->max_cold && c->shared) {
 		struct rt_g *g = c->shared;
 		struct slab *s = slab_of(c, g);
 		c->shared = g->sched_next;
@@ -279,8 +279,7 @@ static void trim_class(struct class *c, unsigned k)
 void rt_stack_trim(void)
 {
 	for (unsigned k = 0; k < N_CLASSES; k++)
-		if (classes[k].n_shared)        /* a stale look: the next trim sees it */
-			trim_class(&classes[k], k);
+		trim_class(&classes[k], k);
 }
 
 void rt_stack_each(bool (*visit)(struct rt_g *g, void *arg), void *arg)

@@ -1,5 +1,8 @@
 #include "../g.h"
 
+/* Queues are guarded by their object's lock; only "is anybody first?" is asked without it (chan.c). */
+static void set_first(struct rt_waitq *q, struct rt_waiter *w) { __atomic_store_n(&q->first, w, __ATOMIC_RELEASE); }
+
 void rt_waitq_push(struct rt_waitq *q, struct rt_waiter *w)
 {
 	w->next = NULL;
@@ -7,7 +10,7 @@ void rt_waitq_push(struct rt_waitq *q, struct rt_waiter *w)
 	if (q->last)
 		q->last->next = w;
 	else
-		q->first = w;
+		set_first(q, w);
 	q->last = w;
 	w->queued = true;
 }
@@ -20,7 +23,7 @@ void rt_waitq_push_front(struct rt_waitq *q, struct rt_waiter *w)
 		q->first->prev = w;
 	else
 		q->last = w;
-	q->first = w;
+	set_first(q, w);
 	w->queued = true;
 }
 
@@ -31,7 +34,7 @@ void rt_waitq_remove(struct rt_waitq *q, struct rt_waiter *w)
 	if (w->prev)
 		w->prev->next = w->next;
 	else
-		q->first = w->next;
+		set_first(q, w->next);
 	if (w->next)
 		w->next->prev = w->prev;
 	else

@@ -9,11 +9,32 @@
 static csp_waitgroup wg;
 static csp_mutex mu;
 static int64_t woke_at[64];
+static struct rt_lock lock;
+static struct rt_waitq queue;
+
+static int wait_with_deadline(int64_t deadline_ns)
+{
+	struct rt_g *g = rt_self();
+	struct rt_waiter w = { .g = g, .contended = true };
+	struct rt_timer t;
+
+	rt_lock(&lock);
+	rt_wait_begin(g, RT_WAIT_SEMA, &w);
+	rt_waitq_push(&queue, &w);
+	rt_deadline_arm(&t, g, deadline_ns);
+	rt_park(rt_commit_unlock, &lock);
+	rt_deadline_cancel(&t);
+	rt_lock(&lock);
+	rt_waitq_remove(&queue, &w);
+	rt_unlock(&lock);
+	return g->wake == &w;
+}
+
 static int n_woke, order[64];
 
 static void sleep_and_note(int i, int64_t until)
 {
-	csp_sleep(until - csp_now_ns());
+	wait_with_deadline(until);      /* csp_sleep takes a length: time passes before it has become a deadline */
 	csp_mutex_lock(&mu);
 	ck_assert_int_ge(csp_now_ns(), until);
 	woke_at[n_woke] = until;
@@ -104,27 +125,6 @@ START_TEST(timer_functions_run_in_goroutines_of_their_own)
 		csp_timer_free(t[i]);
 }
 END_TEST
-
-static struct rt_lock lock;
-static struct rt_waitq queue;
-
-static int wait_with_deadline(int64_t deadline_ns)
-{
-	struct rt_g *g = rt_self();
-	struct rt_waiter w = { .g = g, .contended = true };
-	struct rt_timer t;
-
-	rt_lock(&lock);
-	rt_wait_begin(g, RT_WAIT_SEMA, &w);
-	rt_waitq_push(&queue, &w);
-	rt_deadline_arm(&t, g, deadline_ns);
-	rt_park(rt_commit_unlock, &lock);
-	rt_deadline_cancel(&t);
-	rt_lock(&lock);
-	rt_waitq_remove(&queue, &w);
-	rt_unlock(&lock);
-	return g->wake == &w;
-}
 
 static _Atomic int by_waker, by_deadline, wakes;
 static void waiter(int n)
