@@ -27,10 +27,12 @@
 #include "draft.h"
 #include "snapshot.h"
 
-#define GRACE_NS     INT64_C(250000000)      /* spent only while goroutines still run; a loaded machine needs it */
-#define INTERVAL_MAX INT64_C(5000000000)
+#define SETTLE_NS      INT64_C(20000000)
+#define STARTING_NS    INT64_C(2000000000)
+#define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run; a loaded machine needs it */
+#define INTERVAL_MAX   INT64_C(5000000000)
 #define WATCH_STACK_BYTES (256u << 10)
-#define COST_SHARE   100                /* at least that many times the cost of a check lie between two */
+#define COST_SHARE     100                /* at least that many times the cost of a check lie between two */
 
 static struct det_lock check_lock;      /* one check at a time */
 static _Atomic bool usable;
@@ -67,7 +69,7 @@ struct task_entry { uint64_t ino; int64_t off; unsigned short reclen; unsigned c
 
 /* Threads of the process less workers, our helpers and attached ones. The world need not be stopped: a thread that starts now cannot
  * have been told anything that is not still in its creator's memory. -1: unknown. */
-static int32_t unknown_threads(void)
+static int32_t count_unknown_threads(void)
 {
 	static int32_t ours[4096];
 	int32_t n_ours = det_block_door->thread_ids(ours, 4096), n = 0, attached = 0;
@@ -89,6 +91,23 @@ static int32_t unknown_threads(void)
 	if (n > 0)
 		det_block_door->g_each(count_attached, &attached);
 	return n > attached ? n - attached : 0;
+}
+
+/* A worker that has just been created, and a thread that has been joined but is still being taken down, are in the list for a moment
+ * (for long on a loaded machine): they are waited for. A thread that stays unknown costs every question SETTLE_NS. */
+static int32_t unknown_threads(void)
+{
+	const struct timespec nap = { 0, 500000 };
+	int64_t began_ns = det_now_ns();
+
+	for (;;) {
+		int32_t n = count_unknown_threads();
+		if (n == 0)
+			return 0;
+		if (det_now_ns() - began_ns > (det_block_door->threads_starting() != 0 ? STARTING_NS : SETTLE_NS))
+			return n;
+		nanosleep(&nap, NULL);
+	}
 }
 
 /* --- reports ------------------------------------------------------------------------------------------------------------------ */

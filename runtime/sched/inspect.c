@@ -181,6 +181,8 @@ static size_t g_stack(struct rt_gview *view, void **pcs, size_t max)
 	return g->foreign || !g->sp ? 0 : rt_unwind_parked(g, pcs, max);
 }
 
+static int32_t threads_starting(void) { return atomic_load(&rt_sched.n_starting); }
+
 static struct rt_gview *self(void)
 {
 	struct rt_g *g = rt_self_or_null();
@@ -241,5 +243,5 @@ static void fatal(const char *text)
 struct rt_door rt_the_door = {
 	.abi = RT_EVENT_ABI, .world_stop = rt_world_stop, .world_start = rt_world_start, .g_each = rt_inspect_each, .g_info = g_info, .obj_info = obj_info,
 	.sources = sources, .g_stack = g_stack, .self = self, .fatal = fatal, .wait_text = rt_wait_text, .own_ranges = own_ranges,
-	.timer_roots = timer_roots, .thread_ids = rt_thread_ids, .now_ns = rt_now_ns,
+	.timer_roots = timer_roots, .thread_ids = rt_thread_ids, .threads_starting = threads_starting, .now_ns = rt_now_ns,
 };

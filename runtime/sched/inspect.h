@@ -81,6 +81,7 @@ struct rt_door {
 	/* Armed timers with a callback, for roots: visit (callback, argument). World stopped. */
 	void (*timer_roots)(void (*visit)(void *fn, void *arg_of_fn, void *arg), void *arg);
 	int32_t (*thread_ids)(int32_t *tids, int32_t max);  /* OS threads that belong to the runtime (workers, sysmon) */
+	int32_t (*threads_starting)(void);      /* workers created whose number thread_ids does not tell yet */
 	int64_t (*now_ns)(void);
 };
 
