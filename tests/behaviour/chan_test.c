@@ -365,7 +365,11 @@ int main(void)
 	tcase_add_test(tc, channels_of_channels);
 	tcase_add_test(tc, references_are_counted);
 	tcase_add_test(tc, nil_channels_never_proceed);
+#ifdef __SANITIZE_THREAD__
+	(void)misuse_dies_with_go_words;        /* libtsan's background thread may act for all we know: nothing is a deadlock */
+#else
 	tcase_add_loop_test(tc, misuse_dies_with_go_words, 0, sizeof deaths / sizeof *deaths);
+#endif
 	SRunner *runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);

@@ -88,6 +88,13 @@ START_TEST(from_a_frame_with_large_variables)
 }
 END_TEST
 
+/* libtsan has room for 8,128 fibres. */
+#ifdef __SANITIZE_THREAD__
+enum { DEPTH = 8, MANY = 1000 };
+#else
+enum { DEPTH = 12, MANY = 10000 };
+#endif
+
 static void tree(int depth)
 {
 	if (depth == 0) {
@@ -102,10 +109,10 @@ START_TEST(goroutines_start_goroutines)
 {
 	double sum = 0;
 	results = make_chan(double, 16);
-	go(tree, 12);
-	for (int i = 0; i < 1 << 12; i++)
+	go(tree, DEPTH);
+	for (int i = 0; i < 1 << DEPTH; i++)
 		sum += chan_recv(results);
-	ck_assert_double_eq(sum, 1 << 12);
+	ck_assert_double_eq(sum, 1 << DEPTH);
 }
 END_TEST
 
@@ -113,7 +120,7 @@ static void square(int id, int *out, send_chan(int) done) { out[id] = id * id; c
 
 START_TEST(arguments_are_taken_at_once)
 {
-	enum { N = 10000 };
+	enum { N = MANY };
 	static int out[N];
 	chan(int) done = make_chan(int, 64);
 	int evaluations = 0;

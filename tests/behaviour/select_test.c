@@ -324,7 +324,11 @@ int main(void)
 	tcase_add_test(tc, every_value_is_received_once);
 	tcase_add_test(tc, losers_leave_their_queues);
 	tcase_add_test(tc, a_closed_channel_may_be_freed_at_once);
+#ifdef __SANITIZE_THREAD__
+	(void)misuse_dies_with_go_words;        /* libtsan's background thread may act for all we know: nothing is a deadlock */
+#else
 	tcase_add_loop_test(tc, misuse_dies_with_go_words, 0, sizeof deaths / sizeof *deaths);
+#endif
 	SRunner *runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
