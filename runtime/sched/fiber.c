@@ -39,7 +39,8 @@ void rt_fiber_create_slow(struct rt_g *g)
 
 void rt_fiber_destroy_slow(struct rt_g *g)
 {
-	if ((rt_fiber_tools & RT_FIBER_LIBTSAN) && g->fiber)
+	/* That of main is its thread's own, which libtsan ends with the thread. */
+	if ((rt_fiber_tools & RT_FIBER_LIBTSAN) && g->fiber && g != &rt_main_g)
 		__tsan_destroy_fiber(g->fiber);
 	g->fiber = NULL;
 }
