@@ -9,16 +9,10 @@
 
 #include "event/event.h"
 #include "sched/inspect.h"
+#include "sched/lock.h"
 
 struct rt_g;
 struct rt_m;
-
-/* Spin lock with real back-off (16..256 pauses, then sched_yield): held for tens of instructions, never across a switch except
- * through rt_park's commit. */
-struct rt_lock { _Atomic uint32_t word; };
-void rt_lock(struct rt_lock *l);
-bool rt_trylock(struct rt_lock *l);
-void rt_unlock(struct rt_lock *l);
 
 /* One entry of a wait set: g waits for `obj` to allow `op`. Lives on the waiting goroutine's stack (pages of a parked stack stay
  * mapped). A select has one per case; everything else exactly one.
@@ -39,12 +33,6 @@ struct rt_waiter {
 
 /* Doubly linked FIFO of waiters; guarded by the owner's lock. */
 struct rt_waitq { struct rt_waiter *first, *last; };
-void              rt_waitq_push(struct rt_waitq *q, struct rt_waiter *w);
-void              rt_waitq_push_front(struct rt_waitq *q, struct rt_waiter *w);
-void              rt_waitq_remove(struct rt_waitq *q, struct rt_waiter *w);     /* no-op if not queued */
-/* First waiter that can still be woken, removed from q; if contended, its g->fired has been won by the caller. NULL if none. */
-struct rt_waiter *rt_waitq_pop(struct rt_waitq *q);
-
 struct rt_g {
 	struct rt_gview view;                   /* first member; see event.h */
 
@@ -92,9 +80,6 @@ struct rt_g *rt_self_or_null(void);
 
 /* --- scheduling: sched/ ---------------------------------------------------------------------------------------------- */
 
-/* Begin a wait: clears fired, wake, wake_code of g and notes the set. Before the first entry is queued. */
-void rt_wait_begin(struct rt_g *g, enum rt_wait why, struct rt_waiter *set);
-
 /* Park the calling goroutine. Called with the lock(s) of the object held and the waiters queued; calls the observer's g_park, switches
  * away, and only then, when the registers are saved, runs commit(g, arg) on the other side, which releases the lock(s). If commit
  * returns false the park is undone and g goes on at once. On return g->wake tells who woke it; thread-local addresses are stale. */
@@ -114,6 +99,8 @@ static inline bool rt_fire(struct rt_g *g)
 	uint32_t zero = 0;
 	return atomic_compare_exchange_strong_explicit(&g->fired, &zero, 1, memory_order_acq_rel, memory_order_acquire);
 }
+
+#include "sched/waitq.h"
 
 /* Start a goroutine that runs fn(arg), owned by the runtime if system. Used by timers' callbacks, context, net. Returns 0 or -errno. */
 int rt_go(void (*fn)(void *), void *arg, bool system, void *pc);

@@ -7,6 +7,7 @@
 #include "../event/event_libtsan.h"
 #include "../net/poll.h"
 #include "../os/os.h"
+#include "../os/quick.h"
 #include "fiber.h"
 #include "sched.h"
 #include "stop.h"
@@ -92,6 +93,8 @@ void rt_init(void)
 		rt_throw("init: epoll refused");
 	rt_dump_init();
 	attach_observer();
+	if (rt_observer == NULL)
+		rt_quick_init();
 	if (rt_os_is_main_thread())
 		adopt_main_thread();
 	rt_fork_init();

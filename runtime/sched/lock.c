@@ -16,7 +16,7 @@ enum { PAUSES_MIN = 16, PAUSES_MAX = 256, SPINS_MAX = 50 };
 
 __thread uint32_t rt_locks_held __attribute__((tls_model("initial-exec")));
 
-static void lock_slow(struct rt_lock *l)
+void rt_lock_slow(struct rt_lock *l)
 {
 	unsigned pauses = PAUSES_MIN, rounds = 0;
 
@@ -30,13 +30,6 @@ static void lock_slow(struct rt_lock *l)
 	} while (atomic_load_explicit(&l->word, memory_order_relaxed) || atomic_exchange_explicit(&l->word, 1, memory_order_acquire));
 }
 
-void rt_lock(struct rt_lock *l)
-{
-	rt_critical_enter();
-	if (__builtin_expect(atomic_exchange_explicit(&l->word, 1, memory_order_acquire), 0))
-		lock_slow(l);
-}
-
 bool rt_trylock(struct rt_lock *l)
 {
 	rt_critical_enter();
@@ -44,10 +37,4 @@ bool rt_trylock(struct rt_lock *l)
 		return true;
 	rt_critical_leave();
 	return false;
-}
-
-void rt_unlock(struct rt_lock *l)
-{
-	atomic_store_explicit(&l->word, 0, memory_order_release);
-	rt_critical_leave();
 }

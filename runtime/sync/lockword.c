@@ -40,6 +40,21 @@ bool rt_lockword_try_slow(uint32_t *state)
 	return swap(state, &old, old | RT_MUTEX_LOCKED);
 }
 
+/* The word has been marked by the caller; returns it as it is when no holder can overlook the mark any more. Where the kernel refuses the
+ * barrier the holder's unlock is waited for awake. */
+static uint32_t wait_for_mark(uint32_t *state)
+{
+	uint32_t old;
+
+	for (;;) {
+		bool done = rt_quick_barrier();
+		old = load(state);
+		if (done || !(old & RT_MUTEX_LOCKED))
+			return old;
+		rt_yield();
+	}
+}
+
 void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_why *why)
 {
 	int64_t wait_start_ns = 0;
@@ -59,6 +74,11 @@ void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_
 			old = load(state);
 			continue;
 		}
+		if ((old & RT_MUTEX_LOCKED) && !(old & RT_MUTEX_CONTENDED) && why->kind == RT_OBJ_MUTEX && rt_quick_in_use()) {
+			if (swap(state, &old, old | RT_MUTEX_CONTENDED))
+				old = wait_for_mark(state);
+			continue;
+		}
 		if (!(old & RT_MUTEX_STARVING))
 			next |= RT_MUTEX_LOCKED;
 		if (old & (RT_MUTEX_LOCKED | RT_MUTEX_STARVING))
@@ -67,6 +87,8 @@ void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_
 			next |= RT_MUTEX_STARVING;
 		if (awoke)
 			next &= ~RT_MUTEX_WOKEN;
+		if (__builtin_expect(next < RT_MUTEX_WAITER && old >= RT_MUTEX_WAITER, 0))
+			rt_throw("mutex: too many waiters");
 		if (!swap(state, &old, next))
 			continue;
 		if (!(old & (RT_MUTEX_LOCKED | RT_MUTEX_STARVING)))
@@ -95,7 +117,7 @@ void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema)
 {
 	uint32_t old = __atomic_sub_fetch(state, RT_MUTEX_LOCKED, __ATOMIC_RELEASE);
 
-	if (old == 0)
+	if (old < RT_MUTEX_WAITER)
 		return;
 	if (old & RT_MUTEX_STARVING) {
 		/* Newcomers do not take a starving lock, so it passes to the woken waiter in any case; go there at once. */

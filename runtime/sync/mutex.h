@@ -3,22 +3,29 @@
 #define CSP_RUNTIME_SYNC_MUTEX_H
 
 #include "../csp.h"
+#include "../os/quick.h"
 #include "../sched/sched.h"
 #include "semtable.h"
 
-/* State: bit 0 locked, bit 1 a waiter has been woken (or spins), bit 2 starving, from bit 3 on the number of waiters. */
-#define RT_MUTEX_LOCKED   1u
-#define RT_MUTEX_WOKEN    2u
-#define RT_MUTEX_STARVING 4u
-#define RT_MUTEX_WAITER   8u
+/* State: byte 0 is LOCKED and nothing else, so that os/quick.h may clear it alone; above it: a waiter has been woken (or spins), starving, marked
+ * for os/quick.c, and the number of waiters. */
+#define RT_MUTEX_LOCKED    1u
+#define RT_MUTEX_WOKEN     0x100u
+#define RT_MUTEX_STARVING  0x200u
+#define RT_MUTEX_CONTENDED 0x400u
+#define RT_MUTEX_WAITER    0x800u
 
 /* csp_mutex.owner_ and csp_rwmutex.owner_: the id of the holder, 0 for none, or this constant for ever in hand-over mode. */
 #define RT_OWNER_ANY UINT64_MAX
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "byte 0 is the lowest");
+
 static inline bool rt_lockword_try(uint32_t *state)
 {
-	uint32_t free_state = 0;
-	return __atomic_compare_exchange_n(state, &free_state, RT_MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	/* One byte is read because the word may still be on its way from the store buffer, in parts. */
+	uint32_t free_state = (uint32_t)__atomic_load_n((uint8_t *)state + 1, __ATOMIC_RELAXED) << 8 & RT_MUTEX_CONTENDED;
+
+	return __atomic_compare_exchange_n(state, &free_state, free_state | RT_MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* try_lock also when there are waiters, but not into a starving mutex. */
@@ -29,9 +36,9 @@ void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema);
 /* The caller holds the lock. May yield (hand-off of a starving lock). */
 static inline void rt_lockword_unlock(uint32_t *state, uint32_t *sema)
 {
-	uint32_t locked = RT_MUTEX_LOCKED;
+	uint32_t locked = __atomic_load_n(state, __ATOMIC_RELAXED) & (RT_MUTEX_LOCKED | RT_MUTEX_CONTENDED);
 
-	if (__builtin_expect(!__atomic_compare_exchange_n(state, &locked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
+	if (__builtin_expect(!__atomic_compare_exchange_n(state, &locked, locked & ~RT_MUTEX_LOCKED, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
 		rt_lockword_unlock_slow(state, sema);
 }
 

@@ -1,0 +1,72 @@
+/* Unlocking by a plain store, and how a waiter is not missed.
+ *
+ *   unlock: restartable { word == LOCKED? · byte 0 of word = 0 }          else: compare-and-swap, wake a waiter
+ *   wait:   word |= CONTENDED (locked) · barrier · look at the word again, then count as a waiter and park
+ * The store touches byte 0 alone, where nothing but LOCKED lives, so it cannot undo what others write above it. The barrier
+ * (MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) restarts every thread that is between the look and the store, and the kernel restarts those
+ * that were preempted there; so after it the holder has either stored, which the waiter's second look sees, or will find the word
+ * marked and take the other path. CONTENDED stays for ever: a lock is marked once in its life, and the barrier paid once.
+ * A second waiter that finds the mark may park before the first one's barrier is through: if the holder's store still misses it, the
+ * first waiter finds the lock free, takes it, and its own unlock, on a marked word, wakes the second.
+ * Nothing of the lock is read after the store: whoever takes it next may free it.
+ *
+ * A program that contends for ever new locks would pay a barrier for each: after BARRIERS_MAX the trick ends for the whole process,
+ * with one more barrier. */
+#include "quick.h"
+
+#include <linux/membarrier.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { BARRIERS_MAX = 4096 };
+
+#if RT_QUICK_UNLOCK
+
+/* glibc 2.35; the size is 0 where it could not register its threads, or was told not to. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned  __rseq_size __attribute__((weak));
+
+enum { RSEQ_CS_OFFSET = 8 };
+
+int64_t rt_quick_offset;
+static _Atomic bool in_use;             /* cleared only when no thread can be between the look and the store */
+static _Atomic uint32_t barriers;
+
+static bool barrier(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+}
+
+void rt_quick_init(void)
+{
+	if (&__rseq_size == NULL || &__rseq_offset == NULL || __rseq_size == 0)
+		return;
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) != 0 || !barrier())
+		return;
+	atomic_store(&in_use, true);
+	__atomic_store_n(&rt_quick_offset, __rseq_offset + RSEQ_CS_OFFSET, __ATOMIC_SEQ_CST);
+}
+
+bool rt_quick_in_use(void) { return atomic_load_explicit(&in_use, memory_order_acquire); }
+
+bool rt_quick_barrier(void)
+{
+	if (!barrier())
+		return false;
+	if (atomic_fetch_add_explicit(&barriers, 1, memory_order_relaxed) == BARRIERS_MAX) {
+		__atomic_store_n(&rt_quick_offset, 0, __ATOMIC_SEQ_CST);
+		if (barrier())
+			atomic_store_explicit(&in_use, false, memory_order_release);
+	}
+	return true;
+}
+
+#else
+
+void rt_quick_init(void) { }
+bool rt_quick_in_use(void) { return false; }
+bool rt_quick_barrier(void) { return true; }
+
+#endif
