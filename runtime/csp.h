@@ -11,7 +11,7 @@
  *   - Macros evaluate every argument once. A wrong element type, direction or argument is an error on your line; for that the header
  *     turns three compiler warnings on pointer conversions into errors. #define CSP_LENIENT_TYPES before the include to keep them
  *     warnings.
- *   - C++ gets every function; the typed macros for channels, select and go are C only.
+ *   - C++ (from 2014) gets the same names as templates; see the part "C++".
  * Environment: CSPMAXPROCS (workers), CSPTRACEBACK, CSPDEBUG. Source of semantics: the Go specification and memory model (2022). */
 #ifndef CSP_H
 #define CSP_H
@@ -161,10 +161,11 @@ CSP_API int64_t csp_now_ns(void);                               /* monotonic; vi
 CSP_API csp_recv_chan(int64_t) csp_after(int64_t ns);           /* receives the time once, after ns. The channel is the caller's:
                                                                  * csp_chan_unref, before or after. Source: time.After */
 CSP_API csp_timer *csp_timer_start(int64_t ns);                 /* sends the time on its channel after ns. NULL: no memory. Source: time.NewTimer */
-CSP_API csp_recv_chan(int64_t) csp_timer_chan(csp_timer *t);    /* capacity 1; belongs to the timer; NULL for csp_timer_func */
+CSP_API csp_recv_chan(int64_t) csp_timer_chan(csp_timer *t);    /* belongs to the timer; length and capacity read 0; NULL for csp_timer_func */
 CSP_API csp_timer *csp_timer_func(int64_t ns, void (*f)(void *), void *arg); /* f(arg) in a goroutine of its own after ns. Source: time.AfterFunc */
-CSP_API bool csp_timer_stop(csp_timer *t);                      /* true: it will not fire; false: it had fired or was stopped */
-CSP_API bool csp_timer_reset(csp_timer *t, int64_t ns);         /* fire (again) after ns from now; returns whether it was armed */
+/* Go 1.23: once stop or reset has returned, no value of the former setting can be received. Any goroutine may call them. */
+CSP_API bool csp_timer_stop(csp_timer *t);                      /* true: it will not fire; false: its value was received, f started, or stopped before */
+CSP_API bool csp_timer_reset(csp_timer *t, int64_t ns);         /* fire (again) after ns from now; result as csp_timer_stop */
 CSP_API void csp_timer_free(csp_timer *t);                      /* stops it; NULL is ignored */
 
 CSP_API csp_ticker *csp_ticker_start(int64_t ns);               /* sends the time every ns > 0, dropping ticks nobody takes. Source: time.NewTicker */
@@ -242,8 +243,10 @@ CSP_API csp_recv_chan(char) csp_context_done(csp_context *ctx); /* closed when c
 CSP_API int  csp_context_err(csp_context *ctx);                 /* 0, -ECANCELED or -ETIMEDOUT */
 CSP_API int  csp_context_cause(csp_context *ctx);               /* the cause given, else as csp_context_err */
 CSP_API void *csp_context_value(csp_context *ctx, const void *key);     /* of ctx or its nearest ancestor; NULL: none */
-CSP_API void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg); /* f(arg) in a goroutine once ctx has
-                                                                 * ended; never, if it is freed without an end */
+/* f(arg) in a goroutine once ctx has ended (at once, if it has); never, if it is freed without an end. Returns a number for
+ * csp_context_after_stop; 0 for the background, where f never runs. Source: context.AfterFunc. */
+CSP_API uint64_t csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg);
+CSP_API bool csp_context_after_stop(csp_context *ctx, uint64_t id); /* true: f will not run; false: it was started or stopped before */
 CSP_API int64_t csp_context_deadline(csp_context *ctx);         /* the earliest of ctx and its ancestors; INT64_MAX: none */
 CSP_API csp_context *csp_context_ref(csp_context *ctx);         /* one more reference; returns ctx */
 CSP_API void csp_context_free(csp_context *ctx);                /* gives up one reference. The last one cancels ctx (but a with_value context
@@ -273,12 +276,13 @@ CSP_API struct csp_defer_frame *csp_defer_push_(struct csp_defer_frame *frame); 
 CSP_API void csp_defer_run_(struct csp_defer_frame *frame);                      /* take it off and call it */
 
 /* === I/O on descriptors ==================================================================================================
- * The goroutine parks, no thread blocks. Pipes, listeners and the like are switched to O_NONBLOCK at first use; sockets that carry data, terminals
- * and descriptors 0 to 2 are left as they are; regular files are simply read and written. Results: >= 0, or -errno; -ETIMEDOUT once the
+ * The goroutine parks, no thread blocks. Pipes, sockets and the like are switched to O_NONBLOCK at first use; terminals and descriptors 0 to 2
+ * are left as they are; regular files are simply read and written. Results: >= 0, or -errno; -ETIMEDOUT once the
  * deadline of csp_set_deadline has passed; -EBADF if csp_close_fd came in between. Writing to a socket without a reader returns -EPIPE;
  * there is no SIGPIPE. Descriptors used here are closed with csp_close_fd. */
 struct iovec;          /* <sys/uio.h> and <sys/socket.h> are not included: they would take names such as send from the program */
 struct sockaddr;
+struct msghdr;
 CSP_API ssize_t csp_read(int fd, void *buf, size_t bytes);
 CSP_API ssize_t csp_write(int fd, const void *buf, size_t bytes);       /* all of it, unless an error comes first; then what was written */
 CSP_API ssize_t csp_readv(int fd, const struct iovec *iov, int n);
@@ -287,7 +291,13 @@ CSP_API int     csp_accept(int fd, struct sockaddr *addr, unsigned *addr_bytes);
 CSP_API int     csp_connect(int fd, const struct sockaddr *addr, unsigned addr_bytes); /* 0 or -errno */
 CSP_API ssize_t csp_send(int fd, const void *buf, size_t bytes, int flags);             /* all of it, as csp_write; MSG_DONTWAIT: never parks */
 CSP_API ssize_t csp_recv(int fd, void *buf, size_t bytes, int flags);                   /* MSG_DONTWAIT: never parks */
-CSP_API int     csp_wait_fd(int fd, int events, int64_t deadline_ns);   /* poll(2) events -> revents | -ETIMEDOUT; deadline 0: none */
+/* With addresses: one datagram, or as much of a stream as goes at once. from may be NULL. MSG_DONTWAIT: never parks */
+CSP_API ssize_t csp_recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockaddr *from, unsigned *from_bytes);
+CSP_API ssize_t csp_sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, unsigned to_bytes);
+CSP_API ssize_t csp_recvmsg(int fd, struct msghdr *msg, int flags);
+CSP_API ssize_t csp_sendmsg(int fd, const struct msghdr *msg, int flags);
+/* poll(2) events (POLLIN, POLLOUT or both) -> revents | -ETIMEDOUT; deadline on the clock of csp_now_ns, 0: none */
+CSP_API int     csp_wait_fd(int fd, int events, int64_t deadline_ns);
 CSP_API int     csp_close_fd(int fd);                                   /* wakes those who wait with -EBADF, then closes; 0 or -errno */
 CSP_API int     csp_set_deadline(int fd, int64_t read_ns, int64_t write_ns);    /* absolute, csp_now_ns; 0: none. Also for calls under way */
 
@@ -318,7 +328,109 @@ struct csp_go_desc_ {
 extern CSP_API void (*const csp_go_entry_)(void);
 
 #ifdef __cplusplus
+CSP_API __attribute__((noreturn)) void csp_go_refused_(void);   /* fatal: no memory */
+} /* extern "C" */
+
+#if __cplusplus >= 201402L
+/* === C++ ================================================================================================================
+ * The same names as templates, for -std=gnu++14 or later. Channel elements must be trivially copyable: they move as bytes. csp_go takes any
+ * callable and copies it and the arguments to the heap. The cases of csp_select are numbered by position. Not allowed: an exception that
+ * leaves a goroutine's function (std::terminate). csp_exit_goroutine runs what csp_defer noted, but no destructors. */
+
+template <typename T> struct csp_same_ { typedef T type; };     /* not deduced: the channel says what T is */
+template <typename E> using csp_chan_elem_ = typename csp_same_<E>::type;
+template <typename E> using csp_chan_ptr_ = E (**)(struct csp_elem_ *);
+
+template <typename E> constexpr bool csp_checked_elem_(void)
+{
+	static_assert(__is_trivially_copyable(E), "channel elements must be trivially copyable");
+	static_assert(sizeof(E) <= 65536, "channel elements have at most 65536 bytes");
+	return true;
 }
+template <typename E> inline struct csp_chan *csp_raw_(E (*const volatile *c)(struct csp_elem_ *)) { return (struct csp_chan *)(uintptr_t)c; }
+
+template <typename E> inline csp_chan_ptr_<E> csp_make_chan_(int64_t cap = 0)
+{
+	static_assert(csp_checked_elem_<E>(), "");
+	return (csp_chan_ptr_<E>)csp_chan_make_(sizeof(E), cap);
+}
+#define csp_make_chan(T, ...) csp_make_chan_<T>(__VA_ARGS__)
+template <typename E> inline void csp_chan_send(E (*const *c)(struct csp_elem_ *), const csp_chan_elem_<E> &v) { csp_chan_send_(csp_raw_(c), &v); }
+template <typename E> inline bool csp_chan_try_send(E (*const *c)(struct csp_elem_ *), const csp_chan_elem_<E> &v) { return csp_chan_try_send_(csp_raw_(c), &v); }
+template <typename E> inline E csp_chan_recv(E (*volatile *c)(struct csp_elem_ *)) { E v; csp_chan_recv_(csp_raw_(c), &v); return v; }
+template <typename E> inline bool csp_chan_recv_ok(E (*volatile *c)(struct csp_elem_ *), csp_chan_elem_<E> *v) { return csp_chan_recv_ok_(csp_raw_(c), v); }
+template <typename E> inline bool csp_chan_try_recv(E (*volatile *c)(struct csp_elem_ *), csp_chan_elem_<E> *v) { return csp_chan_try_recv_(csp_raw_(c), v); }
+template <typename E> inline void csp_chan_close(E (*const *c)(struct csp_elem_ *)) { csp_chan_close_(csp_raw_(c)); }
+template <typename E> inline size_t csp_chan_len(E (*const volatile *c)(struct csp_elem_ *)) { return csp_chan_len_(csp_raw_(c)); }
+template <typename E> inline size_t csp_chan_cap(E (*const volatile *c)(struct csp_elem_ *)) { return csp_chan_cap_(csp_raw_(c)); }
+template <typename C> inline C csp_chan_ref(C c) { csp_chan_ref_(csp_raw_(c)); return c; }
+template <typename E> inline void csp_chan_unref(E (*const volatile *c)(struct csp_elem_ *)) { csp_chan_unref_(csp_raw_(c)); }
+template <typename E> inline void csp_chan_free(E (*const volatile *c)(struct csp_elem_ *)) { csp_chan_free_(csp_raw_(c)); }
+
+template <typename E> struct csp_range_ {               /* what a range-for wants; one iterator */
+	struct csp_chan *chan;
+	E                value;
+	bool             more;
+	struct iterator {
+		csp_range_ *range;
+		bool operator!=(const iterator &) const { return range->more; }
+		void operator++() { range->more = csp_chan_recv_ok_(range->chan, &range->value); }
+		const E &operator*() const { return range->value; }
+	};
+	iterator begin() { ++iterator{ this }; return iterator{ this }; }
+	iterator end() { return iterator{ this }; }
+};
+template <typename E> inline csp_range_<E> csp_range_of_(E (*volatile *c)(struct csp_elem_ *)) { return csp_range_<E>{ csp_raw_(c), E(), false }; }
+#define csp_chan_for(v, c) for (auto v : csp_range_of_(c))
+
+/* The cases of csp_select; a value to be sent lives to the end of the full expression. */
+template <typename E> inline csp_case CSP_ON_RECV(E (*volatile *c)(struct csp_elem_ *), csp_chan_elem_<E> *v = nullptr, bool *ok = nullptr)
+{
+	return csp_case{ CSP_CASE_RECV_, csp_raw_(c), v, ok, 0 };
+}
+template <typename E> inline csp_case CSP_ON_SEND(E (*const *c)(struct csp_elem_ *), const csp_chan_elem_<E> &v)
+{
+	return csp_case{ CSP_CASE_SEND_, csp_raw_(c), (void *)&v, nullptr, 0 };
+}
+#define CSP_ON_AFTER(ns) (csp_case{ CSP_CASE_AFTER_, nullptr, nullptr, nullptr, ns })
+#define CSP_ON_DEFAULT   (csp_case{ CSP_CASE_DEFAULT_, nullptr, nullptr, nullptr, 0 })
+template <typename... C> inline int csp_select(const C &... c)
+{
+	const csp_case cases[] = { c... };
+	return csp_select_v(cases, (int)sizeof...(C));
+}
+
+template <typename Call> void csp_call_(void *p)
+{
+	/* Freed also by csp_exit_goroutine. */
+	__attribute__((cleanup(csp_defer_run_))) struct csp_defer_frame frame = { nullptr, [](void *call) { delete (Call *)call; }, p };
+	frame.next = csp_defer_push_(&frame);
+	(*(Call *)p)();
+}
+template <typename Call> inline void csp_start_(const csp_go_options *options, Call *call)
+{
+	if (csp_go_fn(csp_call_<Call>, call, options) != 0)
+		csp_go_refused_();
+}
+template <typename F, typename... A> inline void csp_go_opt(const csp_go_options *options, F f, A... args)
+{
+	csp_start_(options, new auto([=]() mutable { (void)f(args...); }));
+}
+template <typename F, typename... A> inline void csp_go(F f, A... args) { csp_go_opt((const csp_go_options *)nullptr, f, args...); }
+
+
+/* csp_defer: as in C */
+template <typename R, typename A> inline void *csp_defer_arg_(R (*)(A *), csp_chan_elem_<A> *a) { return (void *)a; }
+template <typename R, typename A> inline void *csp_defer_arg_(R (*)(A), csp_chan_elem_<A> a)
+{
+	static_assert(sizeof(a % 1) != 0, "csp_defer: a function of one pointer or integer");
+	return (void *)(uintptr_t)a;
+}
+#define csp_defer(f, a) CSP_DEFER_(f, a, CSP_UNIQUE_(csp_deferred_))
+#define CSP_DEFER_(f, a, frame) \
+	__attribute__((cleanup(csp_defer_run_))) struct csp_defer_frame frame = { csp_defer_push_(&frame), (void (*)(void *))(f), csp_defer_arg_(f, a) }
+#endif
+
 #else /* the macros of C */
 
 /* Inside them: E is the element type; every check is an unevaluated expression that is not valid C when the use is wrong (a constraint
@@ -398,6 +510,8 @@ extern CSP_API void (*const csp_go_entry_)(void);
 		(void *)((uintptr_t)(a) * sizeof(__typeof__(((void)(f)(a), (char)0))) * \
 		_Generic((CSP_TYPE_(a))0, float: (void)0, double: (void)0, long double: (void)0, default: 1u)) }
 
+#endif /* C */
+
 #ifdef CSP_SHORT_NAMES
 #define go(...)             csp_go(__VA_ARGS__)
 #define chan(T)             csp_chan(T)
@@ -415,5 +529,4 @@ extern CSP_API void (*const csp_go_entry_)(void);
 #define defer(f, a)         csp_defer(f, a)
 #endif
 
-#endif /* C */
 #endif

@@ -81,3 +81,10 @@ CSP_API int csp_go_fn(void (*f)(void *), void *arg, const csp_go_options *option
 	start(g, options);
 	return 0;
 }
+
+/* For the templates of C++. */
+CSP_API _Noreturn void csp_go_refused_(void);
+CSP_API _Noreturn void csp_go_refused_(void)
+{
+	rt_fatal(-1, NULL, "newproc: out of memory", __builtin_return_address(0));
+}

@@ -114,18 +114,21 @@ int csp_context_cause(csp_context *ctx)
 	return csp_context_err(ctx) != 0 ? ctx->cause : 0;
 }
 
-void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg)
+uint64_t csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg)
 {
+	static _Atomic uint64_t last_id;
 	void *pc = __builtin_return_address(0);
 	struct rt_context_hook *hook;
+	uint64_t id;
 	bool ended;
 
 	if (rt_context_is_background(ctx))
-		return;
+		return 0;
 	hook = malloc(sizeof *hook);
 	if (hook == NULL)
 		rt_fatal(-1, NULL, "out of memory", pc);
-	*hook = (struct rt_context_hook){ NULL, f, arg, pc };
+	id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+	*hook = (struct rt_context_hook){ NULL, f, arg, pc, id };
 	/* The registration happens before f. */
 	RT_EVENT(release, &rt_self()->view, hook);
 	rt_lock(&ctx->lock);
@@ -139,4 +142,26 @@ void csp_context_after_func(csp_context *ctx, void (*f)(void *), void *arg)
 		RT_EVENT(acquire, &rt_self()->view, ctx);
 		start_hook(hook);
 	}
+	return id;
+}
+
+/* Who takes the hook off the list under the lock owns it: the one canceller that ends ctx, or this. */
+bool csp_context_after_stop(csp_context *ctx, uint64_t id)
+{
+	struct rt_context_hook **at, *hook;
+
+	if (rt_context_is_background(ctx))
+		return false;
+	rt_lock(&ctx->lock);
+	for (at = &ctx->hooks; *at != NULL && (*at)->id != id; at = &(*at)->next)
+		;
+	hook = *at;
+	if (hook != NULL)
+		*at = hook->next;
+	rt_unlock(&ctx->lock);
+	if (hook == NULL)
+		return false;
+	RT_EVENT(sync_forget, hook, sizeof *hook);
+	free(hook);
+	return true;
 }

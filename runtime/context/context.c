@@ -82,6 +82,7 @@ static void destroy(csp_context *ctx)
 		unlink_from_parent(ctx);
 	while ((hook = ctx->hooks) != NULL) {
 		ctx->hooks = hook->next;
+		RT_EVENT(sync_forget, hook, sizeof *hook);
 		free(hook);
 	}
 	RT_EVENT(sync_forget, ctx, sizeof *ctx);

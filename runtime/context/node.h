@@ -14,6 +14,7 @@ struct rt_context_hook {
 	void                  (*f)(void *);
 	void                   *arg;
 	void                   *pc;             /* of csp_context_after_func */
+	uint64_t                id;             /* never used twice, so that a late csp_context_after_stop finds nothing */
 };
 
 struct csp_context {

@@ -53,8 +53,13 @@ static const void *key_of_socket(int fd, bool writes)
 {
 	struct sockaddr_storage ss = { 0 };
 	struct endpoint ends[2];
-	socklen_t bytes = sizeof ss;
+	socklen_t bytes = sizeof(int);
+	int type = 0;
 
+	/* A datagram may come from a socket that is bound to nobody: one key for all. */
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) < 0)
+		return NULL;
+	bytes = sizeof ss;
 	if (getsockname(fd, (struct sockaddr *)&ss, &bytes) < 0)
 		return NULL;
 	ends[writes ? 0 : 1] = endpoint_of(&ss);
@@ -63,7 +68,7 @@ static const void *key_of_socket(int fd, bool writes)
 	if (getpeername(fd, (struct sockaddr *)&ss, &bytes) < 0)
 		memset(&ss, 0, sizeof ss);
 	ends[writes ? 1 : 0] = endpoint_of(&ss);
-	if (!ends[0].is_ip || !ends[1].is_ip)
+	if (type != SOCK_STREAM || !ends[0].is_ip || !ends[1].is_ip)
 		memset(ends, 0, sizeof ends);
 	return key_of('s', ends, sizeof ends);
 }

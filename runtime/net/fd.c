@@ -33,8 +33,7 @@ int rt_fd_manner(int fd)
 		return -errno;
 	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
 		return RT_FD_DIRECT;
-	if (S_ISSOCK(st.st_mode))
-		rt_fd_note_socket(fd, true);
+	rt_fd_note_socket(fd, S_ISSOCK(st.st_mode));
 	if (flags & O_NONBLOCK)
 		return RT_FD_NONBLOCK;
 	if (fd <= STDERR_FILENO || S_ISCHR(st.st_mode))
@@ -79,6 +78,9 @@ ssize_t rt_fd_run(int fd, unsigned event, rt_attempt attempt, const struct rt_io
 
 int csp_wait_fd(int fd, int events, int64_t deadline_ns)
 {
+	/* Edges of the others (POLLPRI, POLLRDHUP alone) are not followed. */
+	if (!(events & (POLLIN | POLLOUT)))
+		return -EINVAL;
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = (short)events };
 		int r;

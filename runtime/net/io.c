@@ -12,67 +12,74 @@ static ssize_t result(ssize_t n)
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t recv_once(int fd, const struct rt_io *io)
+static ssize_t on_socket(int fd, const struct rt_io *io, short event)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)io->iov, .msg_iovlen = (size_t)io->n_iov };
 
-	return result(io->iov != NULL ? recvmsg(fd, &msg, MSG_DONTWAIT) : recv(fd, io->buf, io->bytes, MSG_DONTWAIT));
+	if (event == POLLIN)
+		return result(io->iov != NULL ? recvmsg(fd, &msg, MSG_DONTWAIT) : recv(fd, io->buf, io->bytes, MSG_DONTWAIT));
+	return result(io->iov != NULL ? sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : send(fd, io->buf, io->bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static ssize_t on_file(int fd, const struct rt_io *io, short event)
+{
+	if (event == POLLIN)
+		return result(io->iov != NULL ? readv(fd, io->iov, io->n_iov) : read(fd, io->buf, io->bytes));
+	return result(io->iov != NULL ? writev(fd, io->iov, io->n_iov) : write(fd, io->buf, io->bytes));
+}
+
+/* "Ready for output" means room for PIPE_BUF bytes. */
+static ssize_t write_piece(int fd, const struct rt_io *io)
+{
+	const struct iovec *first = io->iov;
+	struct rt_io piece = { .buf = io->buf, .bytes = io->bytes };
+
+	if (first != NULL) {
+		while (first->iov_len == 0 && first < io->iov + io->n_iov - 1)
+			first++;
+		piece.buf = first->iov_base;
+		piece.bytes = first->iov_len;
+	}
+	if (piece.bytes > PIPE_BUF)
+		piece.bytes = PIPE_BUF;
+	return on_file(fd, &piece, POLLOUT);
+}
+
+static ssize_t attempt(int fd, const struct rt_io *io, short event)
+{
+	bool hinted = rt_fd_maybe_socket(fd);
+	int manner;
+
+	if (hinted) {
+		ssize_t n = on_socket(fd, io, event);
+
+		if (n != -ENOTSOCK)
+			return n;
+		rt_fd_note_socket(fd, false);
+	}
+	manner = rt_fd_manner(fd);
+	if (manner < 0)
+		return manner;
+	/* The first call on a socket: write(2) would raise SIGPIPE. */
+	if (!hinted && rt_fd_maybe_socket(fd))
+		return on_socket(fd, io, event);
+	if (manner == RT_FD_POLLED) {
+		if (!rt_fd_is_ready(fd, event))
+			return -EAGAIN;
+		if (event == POLLOUT)
+			return write_piece(fd, io);
+	}
+	return on_file(fd, io, event);
 }
 
 static ssize_t read_once(int fd, const struct rt_io *io)
 {
-	int manner;
-
-	if (rt_fd_maybe_socket(fd)) {
-		ssize_t n = recv_once(fd, io);
-
-		if (n != -ENOTSOCK)
-			return n;
-		rt_fd_note_socket(fd, false);
-	}
-	manner = rt_fd_manner(fd);
-	if (manner < 0)
-		return manner;
-	if (manner == RT_FD_POLLED && !rt_fd_is_ready(fd, POLLIN))
-		return -EAGAIN;
-	return result(io->iov != NULL ? readv(fd, io->iov, io->n_iov) : read(fd, io->buf, io->bytes));
-}
-
-static ssize_t send_once(int fd, const struct rt_io *io)
-{
-	struct msghdr msg = { .msg_iov = (struct iovec *)io->iov, .msg_iovlen = (size_t)io->n_iov };
-	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-
-	return result(io->iov != NULL ? sendmsg(fd, &msg, flags) : send(fd, io->buf, io->bytes, flags));
+	return attempt(fd, io, POLLIN);
 }
 
 static ssize_t write_once(int fd, const struct rt_io *io)
 {
-	int manner;
-
-	if (rt_fd_maybe_socket(fd)) {
-		ssize_t n = send_once(fd, io);
-
-		if (n != -ENOTSOCK)
-			return n;
-		rt_fd_note_socket(fd, false);
-	}
-	manner = rt_fd_manner(fd);
-	if (manner < 0)
-		return manner;
-	if (manner == RT_FD_POLLED) {
-		const struct iovec *first = io->iov;
-
-		if (!rt_fd_is_ready(fd, POLLOUT))
-			return -EAGAIN;
-		/* Ready means room for PIPE_BUF bytes. */
-		if (first == NULL)
-			return result(write(fd, io->buf, io->bytes < PIPE_BUF ? io->bytes : PIPE_BUF));
-		while (first->iov_len == 0 && first < io->iov + io->n_iov - 1)
-			first++;
-		return result(write(fd, first->iov_base, first->iov_len < PIPE_BUF ? first->iov_len : PIPE_BUF));
-	}
-	return result(io->iov != NULL ? writev(fd, io->iov, io->n_iov) : write(fd, io->buf, io->bytes));
+	return attempt(fd, io, POLLOUT);
 }
 
 ssize_t csp_read(int fd, void *buf, size_t bytes)

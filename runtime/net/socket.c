@@ -1,9 +1,10 @@
-/* csp_accept, csp_connect, csp_send, csp_recv. */
+/* csp_accept, csp_connect, csp_send, csp_recv and their kin with addresses. */
 #include "edge.h"
 #include "fd.h"
 #include "poll.h"
 
 #include <poll.h>
+#include <sys/uio.h>
 
 struct accept_io {
 	struct rt_io     io;            /* first member */
@@ -141,4 +142,89 @@ ssize_t csp_send(int fd, const void *buf, size_t bytes, int flags)
 		io.bytes -= (size_t)n;
 	} while (io.bytes != 0);
 	return (ssize_t)done;
+}
+
+/* With addresses: one datagram, or as much of a stream as goes at once. */
+struct msg_io {
+	struct rt_io   io;              /* first member; io.flags */
+	struct msghdr *msg;
+};
+
+static ssize_t recvmsg_once(int fd, const struct rt_io *io)
+{
+	const struct msg_io *m = (const void *)io;
+	ssize_t n = recvmsg(fd, m->msg, io->flags | MSG_DONTWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t sendmsg_once(int fd, const struct rt_io *io)
+{
+	const struct msg_io *m = (const void *)io;
+	ssize_t n = sendmsg(fd, m->msg, io->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n < 0 ? -errno : n;
+}
+
+static void message_event(const struct msghdr *msg, size_t bytes, bool is_write, void *pc)
+{
+	for (size_t i = 0; i < msg->msg_iovlen && bytes != 0; i++) {
+		size_t part = msg->msg_iov[i].iov_len < bytes ? msg->msg_iov[i].iov_len : bytes;
+
+		if (part != 0)
+			RT_EVENT(mem, &rt_self()->view, msg->msg_iov[i].iov_base, part, is_write, pc);
+		bytes -= part;
+	}
+}
+
+static ssize_t receive_message(int fd, struct msghdr *msg, int flags, void *pc)
+{
+	struct msg_io m = { .io.flags = flags, .msg = msg };
+	ssize_t n = run(fd, POLLIN, recvmsg_once, &m.io);
+
+	if (n < 0)
+		return n;
+	rt_edge_read(fd);
+	if (rt_observer != NULL)
+		message_event(msg, (size_t)n, true, pc);
+	return n;
+}
+
+static ssize_t send_message(int fd, struct msghdr *msg, int flags, void *pc)
+{
+	struct msg_io m = { .io.flags = flags, .msg = msg };
+
+	if (rt_observer != NULL)
+		message_event(msg, SIZE_MAX, false, pc);
+	rt_edge_write(fd);
+	return run(fd, POLLOUT, sendmsg_once, &m.io);
+}
+
+ssize_t csp_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return receive_message(fd, msg, flags, __builtin_return_address(0));
+}
+
+ssize_t csp_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return send_message(fd, (struct msghdr *)msg, flags, __builtin_return_address(0));
+}
+
+ssize_t csp_recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockaddr *from, socklen_t *from_bytes)
+{
+	struct iovec iov = { buf, bytes };
+	struct msghdr msg = { .msg_name = from, .msg_namelen = from != NULL ? *from_bytes : 0, .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = receive_message(fd, &msg, flags, __builtin_return_address(0));
+
+	if (n >= 0 && from != NULL)
+		*from_bytes = msg.msg_namelen;
+	return n;
+}
+
+ssize_t csp_sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t to_bytes)
+{
+	struct iovec iov = { (void *)buf, bytes };
+	struct msghdr msg = { .msg_name = (void *)to, .msg_namelen = to_bytes, .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return send_message(fd, &msg, flags, __builtin_return_address(0));
 }

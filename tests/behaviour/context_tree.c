@@ -133,6 +133,55 @@ static void hooks_run_once_after_the_end(void)
 	csp_context_free(ctx);
 }
 
+static void cancel_it(csp_context *ctx, csp_send_chan(int) done)
+{
+	csp_context_cancel(ctx);
+	csp_chan_send(done, 1);
+}
+
+static void stopped_hooks_do_not_run(void)
+{
+	csp_chan(int) done = csp_make_chan(int);
+	int n = 0, expected = 0;
+
+	EXPECT_EQ(csp_context_after_func(csp_context_background(), count_end, &n), 0);
+	EXPECT(!csp_context_after_stop(csp_context_background(), 0));
+	/* One of three is stopped before, each in turn; after the end none can be. */
+	for (int stopped = 0; stopped < 3; stopped++) {
+		csp_context *ctx = csp_context_with_cancel(NULL);
+		uint64_t id[3];
+		int counts[3] = { 0 };
+
+		for (int i = 0; i < 3; i++)
+			id[i] = csp_context_after_func(ctx, count_end, &counts[i]);
+		EXPECT(csp_context_after_stop(ctx, id[stopped]));
+		EXPECT(!csp_context_after_stop(ctx, id[stopped]));
+		csp_context_cancel(ctx);
+		for (int i = 0; i < 3; i++) {
+			EXPECT(!csp_context_after_stop(ctx, id[i]));
+			if (i != stopped)
+				await_count(&counts[i], 1);
+		}
+		EXPECT_EQ(counts[stopped], 0);
+		csp_context_free(ctx);
+	}
+	/* Stop against cancel: f runs exactly if stop said no. */
+	for (int i = 0; i < 500; i++) {
+		csp_context *ctx = csp_context_with_cancel(NULL);
+		uint64_t id = csp_context_after_func(ctx, count_end, &n);
+
+		csp_go(cancel_it, ctx, done);
+		if (i & 1)
+			csp_yield();
+		if (!csp_context_after_stop(ctx, id))
+			expected++;
+		csp_chan_recv(done);
+		await_count(&n, expected);
+		csp_context_free(ctx);
+	}
+	csp_chan_free(done);
+}
+
 static void wait_for_end(csp_context *ctx, csp_waitgroup *wg)
 {
 	csp_chan_recv(csp_context_done(ctx));
@@ -209,6 +258,7 @@ int main(void)
 	values_are_found_upwards();
 	deadlines_end_by_time();
 	hooks_run_once_after_the_end();
+	stopped_hooks_do_not_run();
 	deep_and_wide_trees_end();
 	cancel_races_with_free();
 	return 0;
