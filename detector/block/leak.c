@@ -27,7 +27,7 @@
 #include "draft.h"
 #include "snapshot.h"
 
-#define SETTLE_NS      INT64_C(20000000)
+#define SETTLE_NS      INT64_C(100000000)
 #define STARTING_NS    INT64_C(2000000000)
 #define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run; a loaded machine needs it */
 #define INTERVAL_MAX   INT64_C(5000000000)
