@@ -17,6 +17,7 @@
 #include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,11 +40,24 @@ static bool barrier(void)
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
 }
 
+static bool enrol(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+}
+
+/* While the process has one thread this takes a microsecond; later the kernel waits for all processors to pass a quiescent state, which is
+ * 15 ms of the program's start. Asking again costs nothing. */
+__attribute__((constructor)) static void enrol_early(void)
+{
+	if (__libc_single_threaded)
+		enrol();
+}
+
 void rt_quick_init(void)
 {
 	if (&__rseq_size == NULL || &__rseq_offset == NULL || __rseq_size == 0)
 		return;
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) != 0 || !barrier())
+	if (!enrol() || !barrier())
 		return;
 	atomic_store(&in_use, true);
 	__atomic_store_n(&rt_quick_offset, __rseq_offset + RSEQ_CS_OFFSET, __ATOMIC_SEQ_CST);
