@@ -47,16 +47,17 @@ static bool is_ours(int32_t tid, const int32_t *ours, int32_t n)
 	return false;
 }
 
-static bool named_ours(int32_t tid)
+/* Not by a worker's name: the threads that a goroutine creates there begin with it, and workers are known by their ids. */
+static bool named_helper(int32_t tid)
 {
-	char path[64], name[5] = "";
+	char path[64], name[17] = "";
 	snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT;         /* has just ended */
-	ssize_t n = read(fd, name, 4);
+	ssize_t n = read(fd, name, sizeof name - 1);
 	close(fd);
-	return n == 4 && memcmp(name, "csp-", 4) == 0;
+	return n > 4 && memcmp(name, "csp-", 4) == 0 && strcmp(name, "csp-worker\n") != 0;
 }
 
 static bool count_attached(const struct rt_ginfo *info, void *arg)
@@ -85,7 +86,7 @@ static int32_t count_unknown_threads(void)
 			int32_t tid = 0;
 			for (; *name >= '0' && *name <= '9'; name++)
 				tid = tid * 10 + (*name - '0');
-			n += tid != 0 && !is_ours(tid, ours, n_ours) && !named_ours(tid);
+			n += tid != 0 && !is_ours(tid, ours, n_ours) && !named_helper(tid);
 		}
 	close(fd);
 	if (n > 0)

@@ -15,7 +15,7 @@ int32_t rt_os_tid(void);
 /* Is the calling thread the one the process began with? */
 bool rt_os_is_main_thread(void);
 int  rt_os_cpus(void);                  /* CPUs this process may use */
-/* Threads of this process whose name does not begin with "csp-", not counting the ids given. -1 if unknown. */
+/* Threads of this process, not counting the ids given and those whose name is that of a helper of ours. -1 if unknown. */
 int  rt_os_foreign_threads(const int32_t *ours, int n_ours);
 /* Is thread tid of this process blocked in the kernel (state S or D)? */
 bool rt_os_thread_blocked(int32_t tid);

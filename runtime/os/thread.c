@@ -62,6 +62,12 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 	return n;
 }
 
+/* Our threads but workers, on which a goroutine may run: a thread it creates there bears the worker's name until it takes another. */
+static bool is_helper_name(const char *name)
+{
+	return strncmp(name, "csp-", 4) == 0 && strcmp(name, "csp-worker\n") != 0;
+}
+
 int rt_os_foreign_threads(const int32_t *ours, int n_ours)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -80,7 +86,7 @@ int rt_os_foreign_threads(const int32_t *ours, int n_ours)
 		if (mine)
 			continue;
 		snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
-		if (read_file(path, name, sizeof name) >= 0 && strncmp(name, "csp-", 4) != 0)
+		if (read_file(path, name, sizeof name) >= 0 && !is_helper_name(name))
 			count++;
 	}
 	closedir(dir);

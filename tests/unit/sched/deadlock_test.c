@@ -141,6 +141,25 @@ START_TEST(a_thread_we_have_not_met_may_still_act)
 }
 END_TEST
 
+static void create_thread_here(csp_chan(int) created)
+{
+	pthread_t t;
+	pthread_create(&t, NULL, send_late, NULL);
+	csp_chan_send(created, 1);
+}
+
+/* A thread takes its name over from its creator, here a worker of ours: main's own thread is kept by main. */
+START_TEST(a_thread_created_on_a_worker_may_still_act)
+{
+	csp_chan(int) created = csp_make_chan(int);
+	csp_lock_thread();
+	csp_go(create_thread_here, created);
+	csp_chan_recv(created);
+	csp_chan_recv(never);
+	_exit(7);
+}
+END_TEST
+
 static void *meet_and_leave(void *arg)
 {
 	csp_id();
@@ -194,6 +213,7 @@ int main(void)
 	tcase_add_exit_test(tc, an_awaited_timer_channel_is_no_deadlock, 7);
 	tcase_add_exit_test(tc, a_goroutine_in_csp_block_is_no_deadlock, 7);
 	tcase_add_exit_test(tc, a_thread_we_have_not_met_may_still_act, 7);
+	tcase_add_exit_test(tc, a_thread_created_on_a_worker_may_still_act, 7);
 	tcase_add_exit_test(tc, a_deadlock_is_found_when_the_last_foreign_thread_has_gone, 2);
 	tcase_add_exit_test(tc, no_false_alarm_in_races_with_timers_and_threads, 7);
 	return run_case(tc);
