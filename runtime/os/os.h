@@ -22,6 +22,8 @@ bool rt_os_thread_blocked(int32_t tid);
 
 /* Start a detached thread named `name` with all signals blocked that the caller has blocked. Returns 0 or a positive errno. */
 int  rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes);
+/* The calling thread sleeps a lot and runs for microseconds: where the kernel knows of that (6.12), it need not wait for another's slice to end. */
+void rt_os_short_slices(void);
 /* Give the calling thread a signal stack of its own unless it has one of at least 64 KiB. */
 void rt_os_signal_stack(void);
 

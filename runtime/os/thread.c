@@ -30,6 +30,27 @@ void rt_os_futex_wake(_Atomic uint32_t *word, int n)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
 }
 
+/* struct sched_attr, which glibc does not declare before 2.41. For SCHED_OTHER `runtime_ns` is the length of a slice: who asks for short ones
+ * preempts who has long ones, and gets no more processor time in all. Older kernels ignore it. */
+struct sched_request {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t  nice;
+	uint32_t priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+void rt_os_short_slices(void)
+{
+	struct sched_request request = { .size = sizeof request };
+
+	if (syscall(SYS_sched_getattr, 0, &request, sizeof request, 0) != 0 || request.policy != SCHED_OTHER)
+		return;
+	request.size = sizeof request;
+	request.runtime_ns = 100000;
+	syscall(SYS_sched_setattr, 0, &request, 0);
+}
+
 int32_t rt_os_tid(void)
 {
 	return (int32_t)syscall(SYS_gettid);

@@ -238,7 +238,7 @@ void rt_enqueue(struct rt_g *g)
 	}
 	if (!rt_runq_push(&m->runq, g))
 		overflow(m, g);
-	rt_wake_one();
+	rt_wake_for(m);
 }
 
 void rt_ready(struct rt_g *g)

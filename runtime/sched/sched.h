@@ -32,6 +32,9 @@ struct rt_m {
 	_Atomic uint32_t flags;
 	_Atomic uint32_t tick;                          /* goroutines run; written by the thread, read by sysmon */
 	uint32_t     streak;                            /* consecutive picks of runnext */
+	uint32_t     wakes_to_skip;                     /* pushes that wake nobody; worker.c */
+	uint32_t     woken_tick;
+	int64_t      woken_ns;
 	struct rt_g *pending;                           /* picked on the fast path, needs the slow one */
 	bool         foreign;                           /* stand-in of a thread that is no worker */
 	_Atomic bool resting;                           /* idle or pinned without its goroutine: what it readies goes to the global queue */
@@ -105,6 +108,7 @@ bool rt_m_start_thread(void);           /* a new worker, which counts as running
 /* worker.c */
 void rt_worker_loop(struct rt_m *m) __attribute__((noreturn));
 void rt_worker_context(struct rt_m *m, void *arg);
+void rt_wake_for(struct rt_m *m);       /* m, the caller's, pushed onto its ring what it may get through itself */
 void rt_wake_one(void);                 /* after publishing work: get another worker going if that is worth it */
 bool rt_any_queue_nonempty(void);
 void rt_global_push(struct rt_g *list); /* chained by sched_next */

@@ -9,7 +9,10 @@
 #include "sched.h"
 #include "stop.h"
 
-enum { ID_BATCH = 16, STACK_BYTES_MIN = 16 << 10 };
+enum {
+	ID_BATCH = 16, STACK_BYTES_MIN = 16 << 10,
+	START_BACKLOG = 128,            /* so many goroutines in the ring: who starts another yields first */
+};
 
 void (*rt_run_defers)(struct rt_g *g);
 
@@ -63,6 +66,18 @@ void rt_g_set_entry(struct rt_g *g, void (*start)(void *frame), void *frame)
 	g->entry_frame = frame;
 }
 
+/* Who starts many lets them run now and then: their stacks are used again while they are in the cache, instead of one after the other
+ * being touched for the first time. Who has lost its place (RT_M_STUCK) drops out here. Not where the caller holds a lock of ours, nor on
+ * a pinned thread, nor under a policy. */
+static bool wants_yield(struct rt_m *m)
+{
+	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
+
+	if (flags == 0 && rt_runq_len(&m->runq) < START_BACKLOG)
+		return false;
+	return (flags & ~(uint32_t)(RT_M_STUCK | RT_M_STOP)) == 0 && !m->foreign && rt_locks_held == 0;
+}
+
 void rt_g_start(struct rt_g *g)
 {
 	struct rt_m *m = rt_m_self();
@@ -77,8 +92,8 @@ void rt_g_start(struct rt_g *g)
 		atomic_fetch_add_explicit(&rt_sched.n_past_started, 1, memory_order_relaxed);
 	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
 	rt_enqueue(g);
-	if (__builtin_expect(atomic_load_explicit(&rt_sysmon_slow, memory_order_relaxed), 0))
-		rt_sysmon_hurry();
+	if (self && wants_yield(m))
+		rt_yield();
 }
 
 static bool commit_end(struct rt_g *g, void *arg)

@@ -4,8 +4,11 @@
  *   - if its thread sleeps in the kernel, or no other worker runs and HOG_NS have passed, it loses its place among the running
  *     (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
  * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
- * When all workers are idle it sleeps until poked. Who starts a goroutine while it looks rarely and a worker is free makes it look often
- * again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other. */
+ * When all workers are idle it sleeps until poked. Who starts or readies a goroutine while it looks rarely and a worker is free makes it
+ * look often again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other.
+ * Looking often costs a fifth of a core. If ten such looks found nothing to do, those who ready run soon what they ready: then nobody is
+ * heard for calm_ns, which doubles from 2 to 64 ms until a look does find something; the looks go on, a millisecond apart at most while a
+ * worker is free. One that finds work lying at a goroutine that does not move while it watches is followed by another at once. */
 #include <sys/prctl.h>
 
 #include "../net/poll.h"
@@ -16,7 +19,8 @@
 
 #define MS_NS INT64_C(1000000)
 static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS;
-enum { QUIET_LOOKS = 40 };
+static const int64_t look_partial_ns = MS_NS, calm_min_ns = 2 * MS_NS, calm_max_ns = 64 * MS_NS;
+enum { QUIET_LOOKS = 10, WATCH_PAUSES = 40 };
 
 _Atomic bool rt_sysmon_deep, rt_sysmon_slow;
 static _Atomic bool hurry;
@@ -73,8 +77,30 @@ static bool make_stuck(struct rt_m *m)
 	return true;
 }
 
-/* Returns true if something had to be done. */
-static bool look_at(struct rt_m *m, int64_t now)
+static bool has_waiting(struct rt_m *m)
+{
+	return rt_runq_len(&m->runq) || atomic_load_explicit(&m->runq.runnext, memory_order_relaxed);
+}
+
+static bool may_wake_another(void)
+{
+	return atomic_load(&rt_sched.n_running) < atomic_load(&rt_sched.maxprocs);
+}
+
+/* A tick that moved since the last look, long ago, says little: does it move while we watch? Partners that ready each other take a
+ * twentieth of that time. */
+static bool seems_to_compute(struct rt_m *m, uint32_t tick)
+{
+	if (!may_wake_another() || !has_waiting(m))
+		return false;
+	for (int i = 0; i < WATCH_PAUSES; i++)
+		rt_arch_pause();
+	return atomic_load_explicit(&m->tick, memory_order_relaxed) == tick;
+}
+
+enum finding { NOTHING, SUSPECT, ACTED };
+
+static enum finding look_at(struct rt_m *m, int64_t now)
 {
 	uint32_t tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
 	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
@@ -82,50 +108,50 @@ static bool look_at(struct rt_m *m, int64_t now)
 	if (atomic_load_explicit(&m->idle, memory_order_relaxed) || m->seen_tick != tick || !__atomic_load_n(&m->g, __ATOMIC_RELAXED)) {
 		m->seen_tick = tick;
 		m->seen_since_ns = now;
-		return false;
+		return seems_to_compute(m, tick) ? SUSPECT : NOTHING;
 	}
 	if (flags & RT_M_POLICY)
-		return false;
-	bool waiting = rt_runq_len(&m->runq) || atomic_load_explicit(&m->runq.runnext, memory_order_relaxed);
+		return NOTHING;
+	bool waiting = has_waiting(m);
 	if (flags & RT_M_STUCK) {
 		if (waiting)
 			rt_give_away(m);
-		return waiting;
+		return waiting ? ACTED : NOTHING;
 	}
 	bool others = atomic_load(&rt_sched.n_running) > 1;
-	bool may_wake = atomic_load(&rt_sched.n_running) < atomic_load(&rt_sched.maxprocs);
 	waiting |= atomic_load(&rt_sched.n_global) != 0;
-	if (waiting && may_wake) {
+	if (waiting && may_wake_another()) {
 		rt_give_away(m);
-		return true;
+		return ACTED;
 	}
 	if (!waiting && now - m->seen_since_ns < hog_ns)
-		return false;
+		return NOTHING;
 	if (waiting && now - m->seen_since_ns < look_min_ns)
-		return false;
+		return NOTHING;
 	bool blocked = rt_os_thread_blocked(m->tid);
 	bool unserved = !atomic_load(&rt_sched.poller) && (rt_poll_waiters() || rt_timers_next() != INT64_MAX);
 	if (!waiting && !unserved && !blocked)
-		return false;
+		return NOTHING;
 	if (blocked || (!others && now - m->seen_since_ns >= hog_ns)) {
 		if (!make_stuck(m))
-			return false;
+			return NOTHING;
 	} else if (now - m->seen_since_ns < hog_ns) {
-		return false;
+		return NOTHING;
 	}
 	rt_give_away(m);
-	return true;
+	return ACTED;
 }
 
-static bool look_at_all(int64_t now)
+static enum finding look_at_all(int64_t now)
 {
 	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
-	bool acted = false;
+	enum finding most = NOTHING;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
-		if (m)
-			acted |= look_at(m, now);
+		enum finding found = m ? look_at(m, now) : NOTHING;
+		if (found > most)
+			most = found;
 	}
 	if (!atomic_load(&rt_sched.poller)) {
 		/* Idle workers, but none in the poller: the former owner found work. */
@@ -139,7 +165,7 @@ static bool look_at_all(int64_t now)
 		if (!m && (rt_poll_waiters() || rt_timers_next() <= now))
 			rt_external_work();
 	}
-	return acted;
+	return most;
 }
 
 /* n_idle is read after rt_sysmon_deep is set; a worker leaves idleness first and looks at rt_sysmon_deep then. */
@@ -153,19 +179,30 @@ static void sleep_deep(void)
 	atomic_store(&poked, 0);
 }
 
+/* The longest pause: shorter while a free worker could serve what a running one leaves lying. */
+static int64_t longest_pause(void)
+{
+	int32_t running = atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed);
+
+	return running > 0 && running < atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed) ? look_partial_ns : look_max_ns;
+}
+
 static void *sysmon_main(void *arg)
 {
 	static struct rt_m stand_in = { .foreign = true, .rng = 1 };     /* timers' functions start goroutines from here */
-	int64_t delay = look_min_ns, trimmed = rt_now_ns();
+	int64_t delay = look_min_ns, trimmed = rt_now_ns(), calm_ns = 0, calm_until_ns = 0;
 	unsigned quiet = 0;
+	bool suspicious = false;
 
 	rt_critical_enter();
 	rt_m_tls = &stand_in;
 	atomic_store(&tid, rt_os_tid());
 	rt_os_signal_stack();
+	rt_os_short_slices();
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);      /* the usual 50 us would double the short pause */
 	for (;;) {
-		int64_t now = rt_now_ns(), pause = delay, due = rt_timers_next();
+		int64_t now = rt_now_ns(), longest = longest_pause(), due = rt_timers_next();
+		int64_t pause = suspicious ? look_min_ns : delay < longest ? delay : longest;
 		if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
 			pause = due - now > look_min_ns ? due - now : look_min_ns;
 		if (!atomic_load(&hurry))
@@ -178,12 +215,19 @@ static void *sysmon_main(void *arg)
 		while (atomic_load(&rt_sched.stop))
 			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
 		now = rt_now_ns();
-		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS);
-		if (look_at_all(now)) {
+		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS && (now >= calm_until_ns || longest_pause() > look_partial_ns));
+		enum finding found = look_at_all(now);
+		suspicious = found == SUSPECT;
+		if (found == ACTED) {
 			quiet = 0;
 			delay = look_min_ns;
-		} else if (++quiet > QUIET_LOOKS && delay < look_max_ns) {
-			delay *= 2;
+			calm_ns = 0;
+		} else if (++quiet > QUIET_LOOKS) {
+			if (delay < look_max_ns)
+				delay *= 2;
+		} else if (quiet == QUIET_LOOKS) {
+			calm_ns = calm_ns == 0 ? calm_min_ns : 2 * calm_ns < calm_max_ns ? 2 * calm_ns : calm_max_ns;
+			calm_until_ns = now + calm_ns;
 		}
 		if (now - trimmed >= trim_ns) {
 			trimmed = now;

@@ -95,6 +95,36 @@ static struct rt_m *take_idle_locked(void)
 	return m;
 }
 
+/* Surplus work that its owner gets through in the time a worker needs to wake up: waking costs more than it gives. wakes_skipped is how
+ * many pushes in a row go unannounced; it grows with every waking after which the worker found next to nothing and was idle again, and is
+ * zero again after one that had something to do for longer. What is not announced is still watched by sysmon, like a runnext. */
+static _Atomic uint32_t wakes_skipped;
+enum { WAKES_SKIPPED_MAX = 63, FEW_RUN = 16, SHORT_WAKING_NS = 30000 };
+
+static void judge_waking(const struct rt_m *m)
+{
+	uint32_t skipped = atomic_load_explicit(&wakes_skipped, memory_order_relaxed);
+	uint32_t ran = atomic_load_explicit(&m->tick, memory_order_relaxed) - m->woken_tick;
+
+	if (rt_now_ns() - m->woken_ns >= SHORT_WAKING_NS)
+		skipped = 0;
+	else if (ran < FEW_RUN && skipped < WAKES_SKIPPED_MAX)
+		skipped = 2 * skipped + 1;
+	atomic_store_explicit(&wakes_skipped, skipped, memory_order_relaxed);
+}
+
+void rt_wake_for(struct rt_m *m)
+{
+	if (m->wakes_to_skip > 0) {
+		m->wakes_to_skip--;
+		if (__builtin_expect(atomic_load_explicit(&rt_sysmon_slow, memory_order_relaxed), 0))
+			rt_sysmon_hurry();
+		return;
+	}
+	m->wakes_to_skip = atomic_load_explicit(&wakes_skipped, memory_order_relaxed);
+	rt_wake_one();
+}
+
 void rt_wake_one(void)
 {
 	int32_t zero = 0;
@@ -165,6 +195,8 @@ static struct rt_g *steal(struct rt_m *m)
 		}
 		if (atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
 			return take_global(m);
+		if (atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) <= atomic_load_explicit(&rt_sched.n_spinning, memory_order_relaxed))
+			return NULL;            /* nobody runs who could bring something to steal */
 		for (int i = 0; i < 32; i++)
 			rt_arch_pause();
 	}
@@ -216,6 +248,11 @@ static bool leave_idle(struct rt_m *m)
 	return left;
 }
 
+/* Timers that follow each other closely are served together: after waking for one, the next waking for another is not before
+ * TIMER_SPACING_NS. A timer on its own is as exact as the kernel's. Touched by the owner of the poller only. */
+static int64_t timer_woke_ns;
+enum { TIMER_SPACING_NS = 100000 };
+
 /* Blocks until the next timer, an event, or rt_poll_wake. m->wake and the timers are looked at after the ownership is visible:
  * who arms an earlier timer, or wakes m, sees the owner and pokes it. */
 static void block_in_poller(struct rt_m *m)
@@ -227,7 +264,9 @@ static void block_in_poller(struct rt_m *m)
 	if (atomic_load(&m->wake) || atomic_load(&rt_sched.stop))
 		return;
 	if (next != INT64_MAX) {
-		timeout = next - rt_now_ns();
+		int64_t now = rt_now_ns();
+		int64_t earliest = timer_woke_ns + TIMER_SPACING_NS;
+		timeout = (next > earliest ? next : earliest) - now;
 		if (timeout < 0)
 			timeout = 0;
 	}
@@ -239,7 +278,11 @@ static void block_in_poller(struct rt_m *m)
 		rt_stop_here(m);
 	atomic_fetch_add(&rt_sched.external_busy, 1);
 	rt_ready_list(list);
-	rt_timers_run(rt_now_ns());
+	int64_t now = rt_now_ns();
+	if (rt_timers_next() <= now) {
+		timer_woke_ns = now;
+		rt_timers_run(now);
+	}
 	atomic_fetch_sub(&rt_sched.external_busy, 1);
 	/* Whoever went idle while external_busy was up saw that and left the question to us. */
 	rt_deadlock_check();
@@ -271,6 +314,7 @@ static void idle(struct rt_m *m)
 {
 	bool was_spinning = m->spinning;
 
+	judge_waking(m);
 	m->spinning = false;                    /* who takes us off the list sets it again */
 	rt_lock(&rt_sched.lock);
 	m->resting = true;
@@ -288,6 +332,8 @@ static void idle(struct rt_m *m)
 		rt_deadlock_check();
 		rest(m);
 		rt_sysmon_poke();
+		m->woken_ns = rt_now_ns();
+		m->woken_tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
 	}
 	m->resting = false;
 }
