@@ -135,6 +135,9 @@ void rt_deadline_cancel(struct rt_timer *t);    /* on return t is no longer refe
 _Noreturn void rt_panic(enum rt_misuse what, void *obj, const char *text, void *pc);
 /* Go's "fatal error: text" + dump of all goroutines (running one first), exit 2. With the misuse event first if what >= 0. */
 _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc);
+/* The system refuses what the runtime cannot do without: "fatal error: libcsprt: text", the reason, the stack of the caller, exit 2. The
+ * caller may hold locks of the runtime, and the runtime need not be initialised. */
+_Noreturn void rt_refused(const char *text, int err);
 /* An invariant of ours broke: static text, no allocation, abort. */
 _Noreturn void rt_throw(const char *text);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../sched/sched.h"
 #include "helper.h"
@@ -61,6 +62,22 @@ _Noreturn void rt_fatal_asleep(const char *text)
 _Noreturn void rt_fatal_told(const char *text)
 {
 	die(rt_self_or_null(), "fatal error: ", text, false);
+}
+
+_Noreturn void rt_refused(const char *text, int err)
+{
+	char line[256];
+
+	if (!rt_dump_claim())
+		rt_dump_park_for_ever();
+	rt_dump_flush_stdout();
+	snprintf(line, sizeof line, "fatal error: libcsprt: %s (%s)\n\n", text, strerrordesc_np(err));
+	rt_dump_say(line);
+	request.top.g = rt_self_or_null();
+	request.top.n = rt_unwind_self(request.top.pcs, sizeof request.top.pcs / sizeof *request.top.pcs, 0);
+	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
+		rt_dump_write(NULL, &request.top, true, false);
+	_exit(2);
 }
 
 _Noreturn void rt_throw(const char *text)

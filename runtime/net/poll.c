@@ -58,7 +58,7 @@ void rt_poll_after_fork(void)
 	close(wake_fd);
 	atomic_store(&wake_pending, 0);
 	if (open_epoll() < 0)
-		rt_throw("poll: no epoll in the child");
+		rt_refused("no epoll in the child of fork", errno);
 }
 
 uint32_t rt_poll_waiters(void)
@@ -70,8 +70,11 @@ void rt_poll_wake(void)
 {
 	uint64_t one = 1;
 
-	if (atomic_exchange(&wake_pending, 1) == 0 && write(wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-		rt_throw("poll: eventfd refused");
+	if (atomic_exchange(&wake_pending, 1) != 0)
+		return;
+	while (write(wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+		if (errno != EINTR)
+			rt_refused("cannot wake the poller: eventfd", errno);
 }
 
 /* Wake every waiter of one direction; chains the winners to *list. Event bits or -errno go to wake_code. */

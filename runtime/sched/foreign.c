@@ -3,6 +3,7 @@
  *
  * n_foreign_running counts those outside a park: each may still wake or start anything (deadlock.c). It is raised by the waker,
  * before the woken thread can act, so it never reads lower than the truth. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,10 @@ static void detach(void *p)
 
 static void make_key(void)
 {
-	pthread_key_create(&key, detach);
+	int err = pthread_key_create(&key, detach);
+
+	if (err != 0)
+		rt_refused("foreign thread: no key", err);
 }
 
 struct rt_m *rt_foreign_attach(void)
@@ -53,7 +57,7 @@ struct rt_m *rt_foreign_attach(void)
 	struct rt_g *g;
 
 	if (!m)
-		rt_throw("foreign thread: out of memory");
+		rt_refused("foreign thread: out of memory", ENOMEM);
 	memset(m, 0, sizeof *m);
 	pthread_once(&once, make_key);
 	g = &m->foreign_g;

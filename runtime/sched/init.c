@@ -1,5 +1,6 @@
 /* The first use: the observer, goroutine 1, the first worker. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 
@@ -56,7 +57,7 @@ static void adopt_main_thread(void)
 	struct rt_g *g = &rt_main_g;
 
 	if (!m || !stack)
-		rt_throw("init: out of memory");
+		rt_refused("init: out of memory", ENOMEM);
 	rt_os_guard(stack, GUARD_BYTES);
 	m->tid = rt_os_tid();
 	m->stack_lo = (uintptr_t)stack + GUARD_BYTES;
@@ -89,8 +90,9 @@ void rt_init(void)
 	rt_fiber_init();
 	rt_stop_init();
 	rt_os_signal_stack();
-	if (rt_poll_init() < 0)
-		rt_throw("init: epoll refused");
+	int err = rt_poll_init();
+	if (err < 0)
+		rt_refused("init: no poller", -err);
 	rt_dump_init();
 	attach_observer();
 	if (rt_observer == NULL)

@@ -54,16 +54,21 @@ static void *worker_main(void *arg)
 /* Records of threads that could not be started; reused by the next attempt. */
 static _Atomic(struct rt_m *) unused;
 
+_Atomic int rt_m_refused;
+
 bool rt_m_start_thread(void)
 {
 	struct rt_m *m = atomic_exchange(&unused, NULL);
 
 	if (!m)
 		m = rt_m_new();
-	if (!m)
+	if (!m) {
+		atomic_store(&rt_m_refused, ENOMEM);
 		return false;
+	}
 	m->spinning = true;
 	int err = rt_os_thread(worker_main, m, "csp-worker", WORKER_STACK_BYTES);
+	atomic_store(&rt_m_refused, err);
 	if (err == 0)
 		return true;
 	m->spinning = false;

@@ -60,10 +60,12 @@ struct rt_g *rt_policy_pick(void)
 	uint32_t n = 0, pick;
 
 	rt_lock(&rt_sched.lock);
-	if (rt_sched.global.count == 0 || !room_for(rt_sched.global.count)) {
+	if (rt_sched.global.count == 0) {
 		rt_unlock(&rt_sched.lock);
 		return NULL;
 	}
+	if (!room_for(rt_sched.global.count))
+		rt_refused("policy: no memory for the choices", ENOMEM);
 	for (struct rt_g *g = rt_sched.global.first; g; g = g->sched_next)
 		ids[n++] = g->view.id;
 	rt_unlock(&rt_sched.lock);

@@ -104,6 +104,7 @@ bool rt_ready_to_run(void);             /* the runtime is initialised */
 /* m.c */
 struct rt_m *rt_m_new(void);            /* a record in the table; NULL when full or out of memory */
 bool rt_m_start_thread(void);           /* a new worker, which counts as running and spinning already; false: refused */
+extern _Atomic int rt_m_refused;        /* why the last attempt failed; 0: it did not. sysmon makes another */
 
 /* worker.c */
 void rt_worker_loop(struct rt_m *m) __attribute__((noreturn));

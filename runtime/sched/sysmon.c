@@ -3,6 +3,7 @@
  *   - what lies in that worker's queue and runnext goes to the global queue, if another worker may run it;
  *   - if its thread sleeps in the kernel, or no other worker runs and HOG_NS have passed, it loses its place among the running
  *     (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
+ * Where a spare was refused it tries again, and ends the program when nobody has run for refused_ns for the want of one.
  * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
  * When all workers are idle it sleeps until poked. Who starts or readies a goroutine while it looks rarely and a worker is free makes it
  * look often again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other.
@@ -18,9 +19,9 @@
 #include "stop.h"
 
 #define MS_NS INT64_C(1000000)
-static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS;
+static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS, refused_ns = 2000 * MS_NS;
 static const int64_t look_partial_ns = MS_NS, calm_min_ns = 2 * MS_NS, calm_max_ns = 64 * MS_NS;
-enum { QUIET_LOOKS = 10, WATCH_PAUSES = 40 };
+enum { QUIET_LOOKS = 10, WATCH_PAUSES = 40, START_TRIES = 20 };
 
 _Atomic bool rt_sysmon_deep, rt_sysmon_slow;
 static _Atomic bool hurry;
@@ -168,6 +169,24 @@ static enum finding look_at_all(int64_t now)
 	return most;
 }
 
+static void retry_refused(int64_t now)
+{
+	static int64_t since_ns;
+	int err = atomic_load(&rt_m_refused);
+
+	if (err == 0 || !rt_any_queue_nonempty()) {
+		since_ns = 0;
+		return;
+	}
+	rt_wake_one();
+	if (atomic_load(&rt_m_refused) == 0 || atomic_load(&rt_sched.n_running) > 0)
+		since_ns = 0;
+	else if (since_ns == 0)
+		since_ns = now;
+	else if (now - since_ns > refused_ns)
+		rt_refused("cannot create a thread", err);
+}
+
 /* n_idle is read after rt_sysmon_deep is set; a worker leaves idleness first and looks at rt_sysmon_deep then. */
 static void sleep_deep(void)
 {
@@ -229,6 +248,7 @@ static void *sysmon_main(void *arg)
 			calm_ns = calm_ns == 0 ? calm_min_ns : 2 * calm_ns < calm_max_ns ? 2 * calm_ns : calm_max_ns;
 			calm_until_ns = now + calm_ns;
 		}
+		retry_refused(now);
 		if (now - trimmed >= trim_ns) {
 			trimmed = now;
 			rt_stack_trim();
@@ -241,5 +261,13 @@ static void *sysmon_main(void *arg)
 
 void rt_sysmon_start(void)
 {
-	rt_os_thread(sysmon_main, NULL, "csp-sysmon", 128 << 10);
+	static _Atomic uint32_t never;
+	int err;
+
+	/* Without it a goroutine that blocks its thread would block all. */
+	for (int tries = 0; (err = rt_os_thread(sysmon_main, NULL, "csp-sysmon", 128 << 10)) != 0; tries++) {
+		if (tries == START_TRIES)
+			rt_refused("cannot create a thread", err);
+		rt_os_futex_wait(&never, 0, MS_NS);
+	}
 }

@@ -7,6 +7,7 @@
  * wait for the end of it. */
 #include "heap.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <time.h>
 
@@ -89,7 +90,7 @@ static void publish_next_locked(void)
 static void insert_locked(struct rt_timer *t)
 {
 	if (!heap && !(heap = rt_os_reserve(heap_max * sizeof *heap)))
-		rt_throw("timers: no address space for the heap");
+		rt_refused("timers: no address space for the heap", ENOMEM);
 	if (n_entries == heap_max)
 		rt_throw("timers: more than 64 Mi armed");
 	n_chan += t->chan != NULL;

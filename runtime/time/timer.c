@@ -58,7 +58,7 @@ static void fire_func(struct rt_timer *t, int64_t now_ns)
 
 	atomic_fetch_add_explicit(&timer->refs, 1, memory_order_relaxed);
 	if (rt_go(call_func, timer, false, timer->pc) < 0)
-		rt_throw("timer: no memory for the function's goroutine");
+		rt_refused("timer: no memory for the function's goroutine", ENOMEM);
 }
 
 static bool chan_awaited(void *chan)
@@ -188,7 +188,8 @@ static void fire_after(struct rt_timer *t, int64_t now_ns)
 	while (refs > 1)
 		if (atomic_compare_exchange_weak_explicit(&ch->refs, &refs, refs - 1, memory_order_acq_rel, memory_order_acquire))
 			return;
-	rt_go(drop_chan, ch, true, NULL);
+	if (rt_go(drop_chan, ch, true, NULL) < 0)
+		rt_refused("timer: no memory for a goroutine", ENOMEM);
 }
 
 csp_recv_chan(int64_t) csp_after(int64_t ns)
