@@ -161,10 +161,12 @@ CSP_API int64_t csp_now_ns(void);                               /* monotonic; vi
 CSP_API csp_recv_chan(int64_t) csp_after(int64_t ns);           /* receives the time once, after ns. The channel is the caller's:
                                                                  * csp_chan_unref, before or after. Source: time.After */
 CSP_API csp_timer *csp_timer_start(int64_t ns);                 /* sends the time on its channel after ns. NULL: no memory. Source: time.NewTimer */
-CSP_API csp_recv_chan(int64_t) csp_timer_chan(csp_timer *t);    /* capacity 1; belongs to the timer; NULL for csp_timer_func */
+CSP_API csp_recv_chan(int64_t) csp_timer_chan(csp_timer *t);    /* belongs to the timer; passes for unbuffered; NULL for csp_timer_func */
 CSP_API csp_timer *csp_timer_func(int64_t ns, void (*f)(void *), void *arg); /* f(arg) in a goroutine of its own after ns. Source: time.AfterFunc */
-CSP_API bool csp_timer_stop(csp_timer *t);                      /* true: it will not fire; false: it had fired or was stopped */
-CSP_API bool csp_timer_reset(csp_timer *t, int64_t ns);         /* fire (again) after ns from now; returns whether it was armed */
+/* As of Go 1.23: after stop and reset no value of the former setting is received. Both return whether they kept it from firing: a value that
+ * lay in the channel and is withdrawn counts as not fired. Goroutines may stop and reset the same timer at once. */
+CSP_API bool csp_timer_stop(csp_timer *t);                      /* false: it had fired or was stopped */
+CSP_API bool csp_timer_reset(csp_timer *t, int64_t ns);         /* fire (again) after ns from now */
 CSP_API void csp_timer_free(csp_timer *t);                      /* stops it; NULL is ignored */
 
 CSP_API csp_ticker *csp_ticker_start(int64_t ns);               /* sends the time every ns > 0, dropping ticks nobody takes. Source: time.NewTicker */

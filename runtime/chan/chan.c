@@ -364,15 +364,22 @@ CSP_API void csp_chan_unref_(struct csp_chan *ch)
 	destroy(ch, g, pc);
 }
 
-CSP_API size_t csp_chan_len_(struct csp_chan *ch) { return ch == NULL ? 0 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE); }
-CSP_API size_t csp_chan_cap_(struct csp_chan *ch) { return ch == NULL ? 0 : ch->cap; }
+/* A timer's channel passes for unbuffered, as in Go 1.23: what lies in it may be withdrawn by stop and reset. */
+CSP_API size_t csp_chan_len_(struct csp_chan *ch)
+{
+	return ch == NULL || ch->timer != NULL ? 0 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE);
+}
+
+CSP_API size_t csp_chan_cap_(struct csp_chan *ch)
+{
+	return ch == NULL || ch->timer != NULL ? 0 : ch->cap;
+}
 
 /* --- for timers, contexts, inspection --------------------------------------------------------------------------------- */
 
 bool rt_chan_try_send_from_timer(struct csp_chan *ch, const void *elem, const void *timer)
 {
 	rt_lock(&ch->lock);
-	ch->timer = timer;
 	struct rt_waiter *receiver = ch->closed ? NULL : rt_waitq_pop(&ch->receivers);
 	if (receiver != NULL) {
 		RT_EVENT(acquire, &receiver->g->view, timer);

@@ -4,7 +4,9 @@
  * Stop and reset also drop a value that was sent and not received (Go 1.23), so what is received after a reset is of the new setting.
  * Happens-before: arming releases into the address of the channel's field `timer` (or of the record), the receiver (or the function's
  * goroutine) acquires it.
- * refs: the user's handle, and a function call under way. The last frees. */
+ * refs: the user's handle, and a function call under way. The last frees.
+ * setting: held from taking the timer out of the heap to putting it back, for several goroutines may stop and reset at once. Firing does
+ * not take it, so it may be held while waiting for a firing to end. */
 #include <stdlib.h>
 
 #include "../chan/chan.h"
@@ -16,6 +18,7 @@ struct csp_timer {
 	struct csp_chan *ch;                    /* NULL: calls t.func */
 	void            *pc;
 	_Atomic uint32_t refs;
+	struct rt_lock   setting;
 };
 
 struct csp_ticker { struct csp_timer timer; };
@@ -73,20 +76,36 @@ static int64_t when_after(int64_t ns)
 	return ns <= 0 ? now : ns > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ns;
 }
 
-static void arm(struct csp_timer *timer, int64_t ns)
+static void arm_locked(struct csp_timer *timer, int64_t ns)
 {
 	RT_EVENT(release, &rt_self()->view, sync_of(timer));
 	rt_timer_start(&timer->t, when_after(ns));
 }
 
-static bool disarm(struct csp_timer *timer)
+static void arm(struct csp_timer *timer, int64_t ns)
+{
+	rt_lock(&timer->setting);
+	arm_locked(timer, ns);
+	rt_unlock(&timer->setting);
+}
+
+/* Returns whether that kept it from firing; a value withdrawn from the channel counts as not fired. */
+static bool disarm_locked(struct csp_timer *timer)
 {
 	bool armed = rt_timer_stop(&timer->t);
 
 	if (!armed || timer->t.period_ns)
 		rt_timer_sync(&timer->t);
-	if (timer->ch)
-		rt_chan_drain(timer->ch);
+	if (timer->ch && rt_chan_drain(timer->ch))
+		armed = true;
+	return armed;
+}
+
+static bool disarm(struct csp_timer *timer)
+{
+	rt_lock(&timer->setting);
+	bool armed = disarm_locked(timer);
+	rt_unlock(&timer->setting);
 	return armed;
 }
 
@@ -152,9 +171,10 @@ bool csp_timer_stop(csp_timer *timer)
 
 bool csp_timer_reset(csp_timer *timer, int64_t ns)
 {
-	bool armed = disarm(timer);
-
-	arm(timer, ns);
+	rt_lock(&timer->setting);
+	bool armed = disarm_locked(timer);
+	arm_locked(timer, ns);
+	rt_unlock(&timer->setting);
 	return armed;
 }
 
@@ -237,9 +257,12 @@ void csp_ticker_reset(csp_ticker *ticker, int64_t ns)
 {
 	if (ns <= 0)
 		rt_panic(RT_MISUSE_USER_PANIC, NULL, "non-positive interval for Ticker.Reset", __builtin_return_address(0));
-	disarm(&ticker->timer);
-	ticker->timer.t.period_ns = ns;
-	arm(&ticker->timer, ns);
+	struct csp_timer *timer = &ticker->timer;
+	rt_lock(&timer->setting);
+	disarm_locked(timer);
+	timer->t.period_ns = ns;
+	arm_locked(timer, ns);
+	rt_unlock(&timer->setting);
 }
 
 void csp_ticker_free(csp_ticker *ticker)
