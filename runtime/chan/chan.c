@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 
+#include "../arch/arch.h"
 #include "copy.h"
 
 static unsigned char *slot(struct csp_chan *ch, uint32_t index) { return ch->buffer + (size_t)index * ch->elem_bytes; }
@@ -35,41 +36,6 @@ void rt_park_forever(enum rt_wait why)
 	rt_wait_begin(g, why, NULL);
 	rt_park(commit_nothing, NULL);
 	rt_throw("chan: woken though nothing can wake it");
-}
-
-static bool has_live_waiter(const struct rt_waitq *q)
-{
-	for (const struct rt_waiter *w = q->first; w != NULL; w = w->next)
-		if (!w->contended || atomic_load_explicit(&w->g->fired, memory_order_relaxed) == 0)
-			return true;
-	return false;
-}
-
-bool rt_chan_send_blocks_locked(const struct csp_chan *ch)
-{
-	return !ch->closed && ch->len == ch->cap && !has_live_waiter(&ch->receivers);
-}
-
-bool rt_chan_recv_blocks_locked(const struct csp_chan *ch)
-{
-	return ch->len == 0 && !ch->closed && !has_live_waiter(&ch->senders);
-}
-
-/* A channel is never reopened: open when looked at second means that it was open at the first look too. */
-bool rt_chan_send_blocks(struct csp_chan *ch)
-{
-	if (ch->cap == 0 ? __atomic_load_n(&ch->receivers.first, __ATOMIC_ACQUIRE) != NULL
-	                 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE) != ch->cap)
-		return false;
-	return !atomic_load_explicit(&ch->closed, memory_order_acquire);
-}
-
-bool rt_chan_recv_blocks(struct csp_chan *ch)
-{
-	if (ch->cap == 0 ? __atomic_load_n(&ch->senders.first, __ATOMIC_ACQUIRE) != NULL
-	                 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE) != 0)
-		return false;
-	return !atomic_load_explicit(&ch->closed, memory_order_acquire);
 }
 
 /* --- transfer, lock held ---------------------------------------------------------------------------------------------- */
@@ -176,22 +142,11 @@ static inline void touched(struct rt_g *g, const struct csp_chan *ch, const void
 		rt_observer->mem(&g->view, elem, ch->elem_bytes, is_write, pc);
 }
 
-/* Returns false only if !may_park and nobody took the value. */
-static inline bool chan_send(struct csp_chan *ch, const void *elem, bool may_park, void *pc)
+/* ch->lock is held. Returns false only if !may_park and nobody took the value. */
+static inline bool chan_send_locked(struct csp_chan *ch, struct rt_g *g, const void *elem, bool may_park, void *pc)
 {
-	struct rt_g *g = rt_self(), *ready;
+	struct rt_g *ready;
 
-	if (ch == NULL) {
-		if (!may_park)
-			return false;
-		rt_park_forever(RT_WAIT_CHAN_SEND_NIL);
-	}
-	RT_EVENT(chan_op, &g->view, ch, true, pc);
-	if (!may_park && rt_chan_send_blocks(ch))
-		return false;
-	touched(g, ch, elem, false, pc);
-
-	rt_lock(&ch->lock);
 	switch (rt_chan_send_locked(ch, g, elem, &ready)) {
 	case RT_CHAN_DONE:
 		rt_unlock(&ch->lock);
@@ -218,23 +173,30 @@ static inline bool chan_send(struct csp_chan *ch, const void *elem, bool may_par
 	return true;
 }
 
-static inline enum rt_chan_outcome chan_recv(struct csp_chan *ch, void *elem, bool may_park, void *pc)
+static inline bool chan_send(struct csp_chan *ch, const void *elem, bool may_park, void *pc)
 {
-	struct rt_g *g = rt_self(), *ready;
-	enum rt_chan_outcome outcome;
+	struct rt_g *g = rt_self();
 
 	if (ch == NULL) {
 		if (!may_park)
-			return RT_CHAN_WOULD_BLOCK;
-		rt_park_forever(RT_WAIT_CHAN_RECV_NIL);
+			return false;
+		rt_park_forever(RT_WAIT_CHAN_SEND_NIL);
 	}
-	RT_EVENT(chan_op, &g->view, ch, false, pc);
-	if (!may_park && rt_chan_recv_blocks(ch))
-		return RT_CHAN_WOULD_BLOCK;
-
-	size_t elem_bytes = ch->elem_bytes;
+	RT_EVENT(chan_op, &g->view, ch, true, pc);
+	if (!may_park && rt_chan_send_blocks(ch))
+		return false;
+	touched(g, ch, elem, false, pc);
 	rt_lock(&ch->lock);
-	outcome = rt_chan_recv_locked(ch, g, elem, &ready);
+	return chan_send_locked(ch, g, elem, may_park, pc);
+}
+
+/* ch->lock is held. */
+static inline enum rt_chan_outcome chan_recv_locked(struct csp_chan *ch, struct rt_g *g, void *elem, bool may_park, void *pc)
+{
+	struct rt_g *ready;
+	size_t elem_bytes = ch->elem_bytes;
+	enum rt_chan_outcome outcome = rt_chan_recv_locked(ch, g, elem, &ready);
+
 	if (outcome == RT_CHAN_WOULD_BLOCK && may_park) {
 		struct rt_waiter w = { .g = g, .obj = ch, .elem = elem, .kind = RT_OBJ_CHAN, .op = RT_OP_RECV };
 		rt_wait_begin(g, RT_WAIT_CHAN_RECV, &w);
@@ -253,16 +215,144 @@ static inline enum rt_chan_outcome chan_recv(struct csp_chan *ch, void *elem, bo
 	return outcome;
 }
 
-CSP_API void csp_chan_send_(struct csp_chan *ch, const void *elem) { chan_send(ch, elem, true, __builtin_return_address(0)); }
-CSP_API bool csp_chan_try_send_(struct csp_chan *ch, const void *elem) { return chan_send(ch, elem, false, __builtin_return_address(0)); }
-CSP_API void csp_chan_recv_(struct csp_chan *ch, void *elem) { chan_recv(ch, elem, true, __builtin_return_address(0)); }
+static inline enum rt_chan_outcome chan_recv(struct csp_chan *ch, void *elem, bool may_park, void *pc)
+{
+	struct rt_g *g = rt_self();
+
+	if (ch == NULL) {
+		if (!may_park)
+			return RT_CHAN_WOULD_BLOCK;
+		rt_park_forever(RT_WAIT_CHAN_RECV_NIL);
+	}
+	RT_EVENT(chan_op, &g->view, ch, false, pc);
+	if (!may_park && rt_chan_recv_blocks(ch))
+		return RT_CHAN_WOULD_BLOCK;
+	rt_lock(&ch->lock);
+	return chan_recv_locked(ch, g, elem, may_park, pc);
+}
+
+/* --- the usual cases -----------------------------------------------------------------------------------------------------
+ * Without an observer, on a thread the runtime knows, the lock free: a value into or out of the buffer while nobody waits, or over to one
+ * partner that does. What else there is, is called at the very end, so nothing is saved; but not jumped to, for a dump wants the public
+ * function's frame. */
+#define KEEP_FRAME() __asm__ volatile("")
+
+static __attribute__((noinline)) void send_rest(struct csp_chan *ch, const void *elem, void *pc, bool locked)
+{
+	if (locked)
+		chan_send_locked(ch, rt_self(), elem, true, pc);
+	else
+		chan_send(ch, elem, true, pc);
+}
+
+static __attribute__((noinline)) enum rt_chan_outcome recv_rest(struct csp_chan *ch, void *elem, void *pc, bool locked)
+{
+	return locked ? chan_recv_locked(ch, rt_self(), elem, true, pc) : chan_recv(ch, elem, true, pc);
+}
+
+static __attribute__((noinline)) bool try_send_full(struct csp_chan *ch, const void *elem, void *pc) { return chan_send(ch, elem, false, pc); }
+static __attribute__((noinline)) bool try_recv_full(struct csp_chan *ch, void *elem, void *pc)
+{
+	return chan_recv(ch, elem, false, pc) == RT_CHAN_DONE;
+}
+
+static inline bool lock_usual(struct csp_chan *ch)
+{
+	return __builtin_expect(rt_observer == NULL && ch != NULL && rt_m_self() != NULL && rt_lock_quick(&ch->lock), 1);
+}
+
+/* ch->lock is held, and released if the value was given. */
+static inline bool give_usual_locked(struct csp_chan *ch, const void *elem)
+{
+	struct rt_waiter *receiver = rt_waitq_pop_quick(&ch->receivers);
+
+	if (receiver != NULL) {
+		if (ch->cap != 0)
+			ch->send_at = ch->recv_at = next_index(ch, ch->send_at);
+		if (receiver->elem != NULL)
+			rt_copy(receiver->elem, elem, ch->elem_bytes);
+		struct rt_g *g = wake(receiver, true);
+		rt_unlock(&ch->lock);
+		rt_ready(g);
+		return true;
+	}
+	if (ch->receivers.first != NULL || ch->len == ch->cap || ch->closed)
+		return false;
+	rt_copy(slot(ch, ch->send_at), elem, ch->elem_bytes);
+	ch->send_at = next_index(ch, ch->send_at);
+	set_len(ch, ch->len + 1);
+	rt_unlock(&ch->lock);
+	return true;
+}
+
+/* ch->lock is held, and released if the value was taken. */
+static inline bool take_usual_locked(struct csp_chan *ch, void *elem)
+{
+	struct rt_waiter *sender = ch->cap == 0 ? rt_waitq_pop_quick(&ch->senders) : NULL;
+
+	if (sender != NULL) {
+		if (elem != NULL)
+			rt_copy(elem, sender->elem, ch->elem_bytes);
+		struct rt_g *g = wake(sender, true);
+		rt_unlock(&ch->lock);
+		rt_ready(g);
+		return true;
+	}
+	if (ch->len == 0 || ch->senders.first != NULL)
+		return false;
+	if (elem != NULL)
+		rt_copy(elem, slot(ch, ch->recv_at), ch->elem_bytes);
+	ch->recv_at = next_index(ch, ch->recv_at);
+	set_len(ch, ch->len - 1);
+	rt_unlock(&ch->lock);
+	return true;
+}
+
+/* One call for all the rest: a dump groups goroutines by where they wait. */
+CSP_API void csp_chan_send_(struct csp_chan *ch, const void *elem)
+{
+	bool locked = lock_usual(ch);
+
+	if (locked && give_usual_locked(ch, elem))
+		return;
+	send_rest(ch, elem, __builtin_return_address(0), locked);
+	KEEP_FRAME();
+}
+
+CSP_API void csp_chan_recv_(struct csp_chan *ch, void *elem)
+{
+	bool locked = lock_usual(ch);
+
+	if (locked && take_usual_locked(ch, elem))
+		return;
+	recv_rest(ch, elem, __builtin_return_address(0), locked);
+	KEEP_FRAME();
+}
+
 CSP_API bool csp_chan_recv_ok_(struct csp_chan *ch, void *elem)
 {
-	return chan_recv(ch, elem, true, __builtin_return_address(0)) == RT_CHAN_DONE;
+	bool locked = lock_usual(ch);
+
+	return (locked && take_usual_locked(ch, elem)) || recv_rest(ch, elem, __builtin_return_address(0), locked) == RT_CHAN_DONE;
 }
+
+/* A look, and no more, if nothing is to be had. */
+CSP_API bool csp_chan_try_send_(struct csp_chan *ch, const void *elem)
+{
+	if (rt_observer == NULL && rt_m_self() != NULL && ch != NULL && rt_chan_send_blocks(ch))
+		return false;
+	bool sent = try_send_full(ch, elem, __builtin_return_address(0));
+	KEEP_FRAME();
+	return sent;
+}
+
 CSP_API bool csp_chan_try_recv_(struct csp_chan *ch, void *elem)
 {
-	return chan_recv(ch, elem, false, __builtin_return_address(0)) == RT_CHAN_DONE;
+	if (rt_observer == NULL && rt_m_self() != NULL && ch != NULL && rt_chan_recv_blocks(ch))
+		return false;
+	bool received = try_recv_full(ch, elem, __builtin_return_address(0));
+	KEEP_FRAME();
+	return received;
 }
 
 CSP_API void csp_chan_close_(struct csp_chan *ch)
@@ -327,7 +417,7 @@ CSP_API struct csp_chan *csp_chan_make_(size_t elem_bytes, int64_t cap)
 static void destroy(struct csp_chan *ch, struct rt_g *g, void *pc)
 {
 	rt_lock(&ch->lock);
-	bool waited_for = has_live_waiter(&ch->senders) || has_live_waiter(&ch->receivers);
+	bool waited_for = rt_chan_has_live_waiter(&ch->senders) || rt_chan_has_live_waiter(&ch->receivers);
 	rt_unlock(&ch->lock);
 	if (waited_for)
 		rt_fatal(RT_MISUSE_FREE_WITH_WAITERS, ch, "free of channel with waiting goroutines", pc);

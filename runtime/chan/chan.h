@@ -29,11 +29,43 @@ enum rt_chan_outcome { RT_CHAN_WOULD_BLOCK, RT_CHAN_DONE, RT_CHAN_CLOSED };
 enum rt_chan_outcome rt_chan_send_locked(struct csp_chan *ch, struct rt_g *g, const void *elem, struct rt_g **ready);
 enum rt_chan_outcome rt_chan_recv_locked(struct csp_chan *ch, struct rt_g *g, void *elem, struct rt_g **ready);
 
-/* Would it block? Without the lock: was true at some moment of the call. With the lock: waiters that another waker has won count as none. */
-bool rt_chan_send_blocks(struct csp_chan *ch);
-bool rt_chan_recv_blocks(struct csp_chan *ch);
-bool rt_chan_send_blocks_locked(const struct csp_chan *ch);
-bool rt_chan_recv_blocks_locked(const struct csp_chan *ch);
+/* --- would it block? With the lock: waiters that another waker has won count as none. --- */
+
+static inline bool rt_chan_has_live_waiter(const struct rt_waitq *q)
+{
+	for (const struct rt_waiter *w = q->first; w != NULL; w = w->next)
+		if (!w->contended || atomic_load_explicit(&w->g->fired, memory_order_relaxed) == 0)
+			return true;
+	return false;
+}
+
+static inline bool rt_chan_send_blocks_locked(const struct csp_chan *ch)
+{
+	return !ch->closed && ch->len == ch->cap && !rt_chan_has_live_waiter(&ch->receivers);
+}
+
+static inline bool rt_chan_recv_blocks_locked(const struct csp_chan *ch)
+{
+	return ch->len == 0 && !ch->closed && !rt_chan_has_live_waiter(&ch->senders);
+}
+
+/* Without the lock: was true at some moment of the call. A channel is never reopened: open when looked at second means that it was open at
+ * the first look too. */
+static inline bool rt_chan_send_blocks(struct csp_chan *ch)
+{
+	if (ch->cap == 0 ? __atomic_load_n(&ch->receivers.first, __ATOMIC_ACQUIRE) != NULL
+	                 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE) != ch->cap)
+		return false;
+	return !atomic_load_explicit(&ch->closed, memory_order_acquire);
+}
+
+static inline bool rt_chan_recv_blocks(struct csp_chan *ch)
+{
+	if (ch->cap == 0 ? __atomic_load_n(&ch->senders.first, __ATOMIC_ACQUIRE) != NULL
+	                 : __atomic_load_n(&ch->len, __ATOMIC_ACQUIRE) != 0)
+		return false;
+	return !atomic_load_explicit(&ch->closed, memory_order_acquire);
+}
 
 _Noreturn void rt_chan_panic_closed(void *ch, void *pc);        /* send on closed channel */
 _Noreturn void rt_park_forever(enum rt_wait why);

@@ -25,12 +25,15 @@ static inline void rt_copy_bytes(void *to, const void *from, size_t bytes)
 
 static inline void rt_copy(void *to, const void *from, size_t bytes)
 {
+	if (__builtin_expect(bytes == 8, 1)) {
+		*(rt_word64 *)to = *(const rt_word64 *)from;
+		return;
+	}
 	switch (bytes) {
 	case 0: return;
 	case 1: *(unsigned char *)to = *(const unsigned char *)from; return;
 	case 2: *(rt_word16 *)to = *(const rt_word16 *)from; return;
 	case 4: *(rt_word32 *)to = *(const rt_word32 *)from; return;
-	case 8: *(rt_word64 *)to = *(const rt_word64 *)from; return;
 	}
 	if (bytes > 256 || bytes % 8 != 0) {
 		rt_copy_bytes(to, from, bytes);

@@ -25,9 +25,9 @@ struct selection {
 	const csp_case   *cases;
 	void             *pc;
 	struct rt_waiter *waiters;      /* one per live case; .case_index says which; .ticket is the size of the element */
-	uint16_t         *order;        /* indices into waiters, by channel address */
+	struct csp_chan **order;        /* the channels, each once, by address */
 	uint16_t         *ready;        /* scratch of pass 1: indices into waiters; n_live is the CSP_ON_AFTER case if it is due */
-	uint32_t          n_live;
+	uint32_t          n_live, n_order;
 	int               default_case, after_case;     /* -1: none */
 	int64_t           after_ns;
 };
@@ -41,62 +41,81 @@ static struct rt_waitq *queue_of(const struct rt_waiter *w)
 
 /* --- locks ------------------------------------------------------------------------------------------------------------ */
 
-static void sift_down(struct selection *s, uint32_t at, uint32_t n)
+static void sift_down(struct csp_chan **v, uint32_t at, uint32_t n)
 {
-	uint16_t moved = s->order[at];
+	struct csp_chan *moved = v[at];
 
 	for (;;) {
 		uint32_t child = 2 * at + 1;
 		if (child >= n)
 			break;
-		if (child + 1 < n && (uintptr_t)s->waiters[s->order[child]].obj < (uintptr_t)s->waiters[s->order[child + 1]].obj)
+		if (child + 1 < n && (uintptr_t)v[child] < (uintptr_t)v[child + 1])
 			child++;
-		if ((uintptr_t)s->waiters[moved].obj >= (uintptr_t)s->waiters[s->order[child]].obj)
+		if ((uintptr_t)moved >= (uintptr_t)v[child])
 			break;
-		s->order[at] = s->order[child];
+		v[at] = v[child];
 		at = child;
 	}
-	s->order[at] = moved;
+	v[at] = moved;
 }
 
 /* Heap sort: no memory, no quadratic case. */
-static void sort_by_address(struct selection *s)
+static void sort_many(struct csp_chan **v, uint32_t n)
+{
+	for (uint32_t i = n / 2; i-- > 0;)
+		sift_down(v, i, n);
+	for (uint32_t last = n; last-- > 1;) {
+		struct csp_chan *top = v[0];
+		v[0] = v[last];
+		v[last] = top;
+		sift_down(v, 0, last);
+	}
+}
+
+static void sort_few(struct csp_chan **v, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		struct csp_chan *moved = v[i];
+		uint32_t at = i;
+		for (; at > 0 && (uintptr_t)v[at - 1] > (uintptr_t)moved; at--)
+			v[at] = v[at - 1];
+		v[at] = moved;
+	}
+}
+
+static void set_order(struct selection *s)
 {
 	uint32_t n = s->n_live;
 
 	for (uint32_t i = 0; i < n; i++)
-		s->order[i] = (uint16_t)i;
-	for (uint32_t i = n / 2; i-- > 0;)
-		sift_down(s, i, n);
-	for (uint32_t last = n; last-- > 1;) {
-		uint16_t top = s->order[0];
-		s->order[0] = s->order[last];
-		s->order[last] = top;
-		sift_down(s, 0, last);
-	}
+		s->order[i] = chan_of(&s->waiters[i]);
+	if (n <= CASES_ON_STACK)
+		sort_few(s->order, n);
+	else
+		sort_many(s->order, n);
+	s->n_order = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (i == 0 || s->order[i] != s->order[s->n_order - 1])
+			s->order[s->n_order++] = s->order[i];
 }
-
-static struct csp_chan *ordered(const struct selection *s, uint32_t i) { return chan_of(&s->waiters[s->order[i]]); }
 
 static void lock_all_but(const struct selection *s, const struct csp_chan *spared)
 {
-	for (uint32_t i = 0; i < s->n_live; i++)
-		if ((i == 0 || ordered(s, i) != ordered(s, i - 1)) && ordered(s, i) != spared)
-			rt_lock(&ordered(s, i)->lock);
+	for (uint32_t i = 0; i < s->n_order; i++)
+		if (s->order[i] != spared)
+			rt_lock(&s->order[i]->lock);
 }
 
-/* Each channel is looked up before its lock is released; nothing of s is read after the last release. */
+/* Nothing of s is read after the last release. */
 static void unlock_all_but(const struct selection *s, const struct csp_chan *spared)
 {
-	uint32_t n = s->n_live;
+	struct csp_chan **order = s->order;
+	uint32_t n = s->n_order;
 
-	while (n > 0 && ordered(s, n - 1) == spared)
+	if (n > 0 && order[n - 1] == spared)
 		n--;
-	for (uint32_t i = 0; i < n;) {
-		struct csp_chan *ch = ordered(s, i);
-		do
-			i++;
-		while (i < n && ordered(s, i) == ch);
+	for (uint32_t i = 0; i < n; i++) {
+		struct csp_chan *ch = order[i];
 		if (ch != spared)
 			rt_unlock(&ch->lock);
 	}
@@ -208,7 +227,7 @@ static int64_t deadline_after(int64_t ns)
 	return ns < INT64_MAX - now_ns ? now_ns + ns : INT64_MAX - 1;
 }
 
-static int wait(struct selection *s, bool no_cases)
+static inline __attribute__((always_inline)) int wait(struct selection *s, bool no_cases)
 {
 	struct rt_g *g = s->g;
 	struct rt_timer timer = { 0 };
@@ -280,7 +299,7 @@ static void prepare(struct selection *s, int n)
 			break;
 		}
 	}
-	sort_by_address(s);
+	set_order(s);
 }
 
 static bool all_block(const struct selection *s)
@@ -293,7 +312,7 @@ static bool all_block(const struct selection *s)
 	return s->after_case < 0 || s->after_ns > 0;
 }
 
-static int run(struct selection *s, int n)
+static inline __attribute__((always_inline)) int run(struct selection *s, int n)
 {
 	prepare(s, n);
 	if (s->default_case >= 0 && all_block(s))
@@ -309,29 +328,79 @@ static int run(struct selection *s, int n)
 	return wait(s, n == 0);
 }
 
+enum { QUICK_FULL = -1 };
+
+/* The usual select: no observer, no policy, few cases. Looks without locks, as try_recv does; chooses among the cases that seem ready and takes
+ * the lock of that channel alone. Chosen is thus evenly from those that were ready at some moment of the call. QUICK_FULL: nothing was
+ * found and there is no default, or somebody else was faster. */
+static __attribute__((noinline)) int quick(const csp_case *cases, int n, struct rt_g *g, void *pc)
+{
+	uint8_t ready_cases[CASES_ON_STACK];
+	uint32_t n_ready = 0;
+	int default_case = QUICK_FULL;
+
+	for (int i = 0; i < n; i++) {
+		const csp_case *c = &cases[i];
+		if (c->op == CSP_CASE_DEFAULT_)
+			default_case = i;
+		else if (c->op == CSP_CASE_AFTER_ && c->ns <= 0)
+			return QUICK_FULL;
+		else if (c->chan != NULL && (c->op == CSP_CASE_RECV_ ? !rt_chan_recv_blocks(c->chan) : c->op == CSP_CASE_SEND_ && !rt_chan_send_blocks(c->chan)))
+			ready_cases[n_ready++] = (uint8_t)i;
+	}
+	if (n_ready == 0)
+		return default_case;
+	int chosen = ready_cases[n_ready == 1 ? 0 : rt_choose(RT_CHOOSE_CASE, n_ready)];
+	const csp_case *c = &cases[chosen];
+	struct csp_chan *ch = c->chan;
+	struct rt_g *woken;
+
+	rt_lock(&ch->lock);
+	enum rt_chan_outcome outcome = c->op == CSP_CASE_RECV_ ? rt_chan_recv_locked(ch, g, c->elem, &woken) : rt_chan_send_locked(ch, g, c->elem, &woken);
+	rt_unlock(&ch->lock);
+	if (outcome == RT_CHAN_WOULD_BLOCK)
+		return QUICK_FULL;
+	if (woken != NULL)
+		rt_ready(woken);
+	if (c->op == CSP_CASE_SEND_ && outcome == RT_CHAN_CLOSED)
+		rt_chan_panic_closed(ch, pc);
+	if (c->op == CSP_CASE_RECV_ && c->ok != NULL)
+		*c->ok = outcome == RT_CHAN_DONE;
+	return chosen;
+}
+
 /* Outlined: the arrays below would otherwise be in every caller's frame. */
 static __attribute__((noinline)) int run_large(struct selection *s, int n)
 {
 	size_t count = (size_t)n;
-	struct rt_waiter *block = malloc(count * sizeof *block + (2 * count + 1) * sizeof(uint16_t));
+	struct rt_waiter *block = malloc(count * (sizeof *block + sizeof(struct csp_chan *)) + (count + 1) * sizeof(uint16_t));
 
 	if (block == NULL)
 		rt_fatal(-1, NULL, "select: out of memory", s->pc);
 	s->waiters = block;
-	s->order = (uint16_t *)(block + count);
-	s->ready = s->order + count;
+	s->order = (struct csp_chan **)(block + count);
+	s->ready = (uint16_t *)(s->order + count);
 	int chosen = run(s, n);
 	free(block);
 	return chosen;
 }
 
+/* One frame: the processor predicts returns from the calls before, and after a park that fails for each. */
 CSP_API int csp_select_v(const csp_case *cases, int n)
 {
-	struct selection s = {
-		.g = rt_self(), .cases = cases, .pc = __builtin_return_address(0), .default_case = -1, .after_case = -1,
-	};
+	struct rt_g *g = rt_self();
+	void *pc = __builtin_return_address(0);
+
+	if (rt_observer == NULL && rt_policy == NULL && n <= CASES_ON_STACK) {
+		int chosen = quick(cases, n, g, pc);
+		if (chosen != QUICK_FULL)
+			return chosen;
+	}
+
+	struct selection s = { .g = g, .cases = cases, .pc = pc, .default_case = -1, .after_case = -1 };
 	struct rt_waiter waiters[CASES_ON_STACK];
-	uint16_t order[CASES_ON_STACK], ready[CASES_ON_STACK + 1];
+	struct csp_chan *order[CASES_ON_STACK];
+	uint16_t ready[CASES_ON_STACK + 1];
 
 	if (n < 0 || n > CASES_MAX)
 		rt_panic(RT_MISUSE_USER_PANIC, NULL, "select: too many cases", s.pc);

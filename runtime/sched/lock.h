@@ -21,6 +21,16 @@ static inline void rt_lock(struct rt_lock *l)
 		rt_lock_slow(l);
 }
 
+/* One attempt, that does not look before: for usual paths that leave everything else to another function. */
+static inline bool rt_lock_quick(struct rt_lock *l)
+{
+	rt_critical_enter();
+	if (__builtin_expect(atomic_exchange_explicit(&l->word, 1, memory_order_acquire) == 0, 1))
+		return true;
+	rt_critical_leave();
+	return false;
+}
+
 static inline void rt_unlock(struct rt_lock *l)
 {
 	atomic_store_explicit(&l->word, 0, memory_order_release);

@@ -77,7 +77,7 @@ void rt_run_after(struct rt_m *m)
 	}
 }
 
-void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
+static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
 {
 	if (from) {
 		rt_critical_enter();
@@ -97,6 +97,11 @@ void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_
 		*errno_address() = from->saved_errno;
 		rt_critical_leave();
 	}
+}
+
+void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
+{
+	switch_to(m, from, to, from_ends);
 }
 
 /* The next goroutine of this worker's own queue, or NULL if the scheduler should look around: nothing here, or it is time to poll
@@ -130,13 +135,13 @@ static struct rt_g *next_after_park(struct rt_m *m)
 	return next;
 }
 
-static void leave(struct rt_m *m, struct rt_g *g, bool (*after)(struct rt_g *, void *), void *arg)
+static inline __attribute__((always_inline)) void leave(struct rt_m *m, struct rt_g *g, bool (*after)(struct rt_g *, void *), void *arg)
 {
 	g->saved_errno = *errno_address();
 	m->after = after;
 	m->after_g = g;
 	m->after_arg = arg;
-	rt_switch_to(m, g, next_after_park(m), false);
+	switch_to(m, g, next_after_park(m), false);
 }
 
 void rt_park(bool (*commit)(struct rt_g *g, void *arg), void *arg)
