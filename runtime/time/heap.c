@@ -27,7 +27,7 @@ static uint64_t       next_seq;
 static uint32_t       n_chan;                   /* of them, those that send on a channel */
 static _Atomic int64_t next_ns = INT64_MAX;
 static _Atomic(struct rt_timer *) firing;
-bool (*rt_timer_chan_awaited)(void *chan);
+bool (*_Atomic rt_timer_chan_awaited)(void *chan);
 
 int64_t rt_now_ns(void)
 {

@@ -24,6 +24,6 @@ bool    rt_timer_is_armed(struct rt_timer *t);
 void    rt_timers_range(uintptr_t *lo, uintptr_t *hi);
 
 /* Set by time/timer.c: is a goroutine waiting to receive from this channel? */
-extern bool (*rt_timer_chan_awaited)(void *chan);
+extern bool (*_Atomic rt_timer_chan_awaited)(void *chan);
 
 #endif

@@ -123,7 +123,7 @@ static bool init(struct csp_timer *timer, bool with_chan, void *pc)
 	timer->ch->timer = &timer->ch->timer;
 	timer->t.chan = timer->ch;
 	timer->t.fire = fire_chan;
-	rt_timer_chan_awaited = chan_awaited;
+	atomic_store_explicit(&rt_timer_chan_awaited, chan_awaited, memory_order_relaxed);
 	return true;
 }
 
@@ -221,7 +221,7 @@ csp_recv_chan(int64_t) csp_after(int64_t ns)
 		rt_fatal(-1, NULL, "csp_after: out of memory", pc);
 	struct csp_chan *ch = csp_chan_ref_(timer->ch);
 	timer->t.fire = fire_after;
-	arm(timer, ns);
+	arm_locked(timer, ns);                  /* no lock: nobody else sets it, and it may be gone as soon as it is armed */
 	return (csp_recv_chan(int64_t))(void *)ch;
 }
 
