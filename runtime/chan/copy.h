@@ -9,6 +9,7 @@
 
 typedef uint64_t rt_word64 __attribute__((may_alias, aligned(1)));
 typedef uint32_t rt_word32 __attribute__((may_alias, aligned(1)));
+typedef long long rt_word128 __attribute__((vector_size(16), may_alias, aligned(1)));
 typedef uint16_t rt_word16 __attribute__((may_alias, aligned(1)));
 
 static inline void rt_copy_bytes(void *to, const void *from, size_t bytes)
@@ -39,8 +40,15 @@ static inline void rt_copy(void *to, const void *from, size_t bytes)
 		rt_copy_bytes(to, from, bytes);
 		return;
 	}
-	for (size_t i = 0; i < bytes / 8; i++) {        /* rep movsb starts slowly */
-		((rt_word64 *)to)[i] = ((const rt_word64 *)from)[i];
+	size_t at = 0;
+	for (; at + 64 <= bytes; at += 64) {            /* rep movsb starts slowly */
+		const rt_word128 *f = (const rt_word128 *)((const char *)from + at);
+		rt_word128 *t = (rt_word128 *)((char *)to + at), v0 = f[0], v1 = f[1], v2 = f[2], v3 = f[3];
+		t[0] = v0, t[1] = v1, t[2] = v2, t[3] = v3;
+		__asm__ volatile("" : : : "memory");
+	}
+	for (; at < bytes; at += 8) {
+		*(rt_word64 *)((char *)to + at) = *(const rt_word64 *)((const char *)from + at);
 		__asm__ volatile("" : : : "memory");
 	}
 }

@@ -60,6 +60,7 @@ static void adopt_main_thread(void)
 		rt_refused("init: out of memory", ENOMEM);
 	rt_os_guard(stack, GUARD_BYTES);
 	m->tid = rt_os_tid();
+	m->errno_at = &errno;
 	m->stack_lo = (uintptr_t)stack + GUARD_BYTES;
 	m->stack_hi = (uintptr_t)stack + SCHED_STACK_BYTES;
 	m->sched_sp = rt_arch_prepare(stack + SCHED_STACK_BYTES, rt_worker_context, NULL);

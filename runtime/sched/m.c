@@ -43,6 +43,7 @@ static void *worker_main(void *arg)
 
 	rt_critical_enter();
 	rt_m_tls = m;
+	m->errno_at = &errno;
 	m->tid = rt_os_tid();
 	rt_os_thread_stack(&m->stack_lo, &m->stack_hi);
 	rt_os_signal_stack();

@@ -10,7 +10,6 @@
  *
  * Between leaving one goroutine and arriving at the next, and all the time in the scheduler's context, the thread is in a critical
  * section (stop.h): the stopping signal then leaves it to the flag RT_M_STOP. */
-#include <errno.h>
 #include <sched.h>
 
 #include "../os/os.h"
@@ -20,15 +19,6 @@
 #include "stop.h"
 
 __thread struct rt_m *rt_m_tls __attribute__((tls_model("initial-exec")));
-
-/* The compiler may keep a thread-local address over a switch, and __errno_location is declared const. */
-static __attribute__((noinline)) int *errno_address(void)
-{
-	int *p = &errno;
-
-	__asm__ volatile("" : "+r"(p) : : "memory");
-	return p;
-}
 
 struct rt_g *rt_self_or_null(void)
 {
@@ -94,7 +84,7 @@ static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, stru
 	rt_fiber_arrive(m, from);
 	rt_run_after(m);
 	if (from) {
-		*errno_address() = from->saved_errno;
+		*m->errno_at = from->saved_errno;
 		rt_critical_leave();
 	}
 }
@@ -137,7 +127,7 @@ static struct rt_g *next_after_park(struct rt_m *m)
 
 static inline __attribute__((always_inline)) void leave(struct rt_m *m, struct rt_g *g, bool (*after)(struct rt_g *, void *), void *arg)
 {
-	g->saved_errno = *errno_address();
+	g->saved_errno = *m->errno_at;
 	m->after = after;
 	m->after_g = g;
 	m->after_arg = arg;

@@ -25,6 +25,7 @@ enum { RT_MS_MAX = 4096, RT_GLOBAL_POLL_TICKS = 61, RT_RUNNEXT_BUDGET = 64 };
 struct rt_m {
 	/* Owned by the thread. */
 	struct rt_g *g;                                 /* running; NULL on the scheduler's stack. Written by the thread alone; sysmon and stop look */
+	int         *errno_at;                          /* the thread's; constant. A compiler may keep its own address of it over a switch */
 	void        *sched_sp;                          /* its scheduler context while a goroutine runs */
 	bool       (*after)(struct rt_g *g, void *arg); /* to run on the other side of a switch */
 	struct rt_g *after_g;
@@ -34,7 +35,7 @@ struct rt_m {
 	uint32_t     streak;                            /* consecutive picks of runnext */
 	uint32_t     wakes_to_skip;                     /* pushes that wake nobody; worker.c */
 	uint32_t     woken_tick;
-	int64_t      woken_ns;
+	int64_t      woken_ns, sought_ns;               /* awake since; of that, looking for work */
 	struct rt_g *pending;                           /* picked on the fast path, needs the slow one */
 	bool         foreign;                           /* stand-in of a thread that is no worker */
 	_Atomic bool resting;                           /* idle or pinned without its goroutine: what it readies goes to the global queue */

@@ -20,7 +20,7 @@
 
 #define MS_NS INT64_C(1000000)
 static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 * MS_NS, trim_ns = 1000 * MS_NS, refused_ns = 2000 * MS_NS;
-static const int64_t look_partial_ns = MS_NS, calm_min_ns = 2 * MS_NS, calm_max_ns = 64 * MS_NS;
+static const int64_t look_partial_ns = MS_NS, due_min_ns = MS_NS / 2, calm_min_ns = 2 * MS_NS, calm_max_ns = 64 * MS_NS;
 enum { QUIET_LOOKS = 10, WATCH_PAUSES = 40, START_TRIES = 20 };
 
 _Atomic bool rt_sysmon_deep, rt_sysmon_slow;
@@ -101,12 +101,13 @@ static bool seems_to_compute(struct rt_m *m, uint32_t tick)
 
 enum finding { NOTHING, SUSPECT, ACTED };
 
-static enum finding look_at(struct rt_m *m, int64_t now)
+static enum finding look_at(struct rt_m *m, int64_t now, bool *moved)
 {
 	uint32_t tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
 	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
 
 	if (atomic_load_explicit(&m->idle, memory_order_relaxed) || m->seen_tick != tick || !__atomic_load_n(&m->g, __ATOMIC_RELAXED)) {
+		*moved |= m->seen_tick != tick;
 		m->seen_tick = tick;
 		m->seen_since_ns = now;
 		return seems_to_compute(m, tick) ? SUSPECT : NOTHING;
@@ -143,14 +144,17 @@ static enum finding look_at(struct rt_m *m, int64_t now)
 	return ACTED;
 }
 
-static enum finding look_at_all(int64_t now)
+/* *moved: goroutines were run since the last look. */
+static enum finding look_at_all(int64_t now, bool *moved)
 {
 	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
 	enum finding most = NOTHING;
 
+	*moved = false;
+
 	for (uint32_t i = 0; i < n; i++) {
 		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
-		enum finding found = m ? look_at(m, now) : NOTHING;
+		enum finding found = m ? look_at(m, now, moved) : NOTHING;
 		if (found > most)
 			most = found;
 	}
@@ -198,12 +202,12 @@ static void sleep_deep(void)
 	atomic_store(&poked, 0);
 }
 
-/* The longest pause: shorter while a free worker could serve what a running one leaves lying. */
-static int64_t longest_pause(void)
+/* The longest pause: shorter while nobody is heard, and while a free worker could serve what a running one leaves lying. */
+static int64_t longest_pause(bool calm)
 {
 	int32_t running = atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed);
 
-	return running > 0 && running < atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed) ? look_partial_ns : look_max_ns;
+	return calm || (running > 0 && running < atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed)) ? look_partial_ns : look_max_ns;
 }
 
 static void *sysmon_main(void *arg)
@@ -211,7 +215,7 @@ static void *sysmon_main(void *arg)
 	static struct rt_m stand_in = { .foreign = true, .rng = 1 };     /* timers' functions start goroutines from here */
 	int64_t delay = look_min_ns, trimmed = rt_now_ns(), calm_ns = 0, calm_until_ns = 0;
 	unsigned quiet = 0;
-	bool suspicious = false;
+	bool suspicious = false, moved;
 
 	rt_critical_enter();
 	rt_m_tls = &stand_in;
@@ -220,10 +224,10 @@ static void *sysmon_main(void *arg)
 	rt_os_short_slices();
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);      /* the usual 50 us would double the short pause */
 	for (;;) {
-		int64_t now = rt_now_ns(), longest = longest_pause(), due = rt_timers_next();
+		int64_t now = rt_now_ns(), longest = longest_pause(now < calm_until_ns), due = rt_timers_next();
 		int64_t pause = suspicious ? look_min_ns : delay < longest ? delay : longest;
 		if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
-			pause = due - now > look_min_ns ? due - now : look_min_ns;
+			pause = due - now > due_min_ns ? due - now : due_min_ns;
 		if (!atomic_load(&hurry))
 			rt_os_futex_wait(&poked, 0, pause);
 		atomic_store(&poked, 0);
@@ -234,8 +238,8 @@ static void *sysmon_main(void *arg)
 		while (atomic_load(&rt_sched.stop))
 			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
 		now = rt_now_ns();
-		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS && (now >= calm_until_ns || longest_pause() > look_partial_ns));
-		enum finding found = look_at_all(now);
+		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS && now >= calm_until_ns);
+		enum finding found = look_at_all(now, &moved);
 		suspicious = found == SUSPECT;
 		if (found == ACTED) {
 			quiet = 0;
@@ -253,7 +257,7 @@ static void *sysmon_main(void *arg)
 			trimmed = now;
 			rt_stack_trim();
 		}
-		if (quiet > QUIET_LOOKS && atomic_load(&rt_sched.n_idle) == atomic_load(&rt_sched.n_workers))
+		if (quiet > QUIET_LOOKS && !moved && atomic_load(&rt_sched.n_idle) == atomic_load(&rt_sched.n_workers))
 			sleep_deep();
 	}
 	return NULL;

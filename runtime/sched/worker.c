@@ -96,8 +96,9 @@ static struct rt_m *take_idle_locked(void)
 }
 
 /* Surplus work that its owner gets through in the time a worker needs to wake up: waking costs more than it gives. wakes_skipped is how
- * many pushes in a row go unannounced; it grows with every waking after which the worker found next to nothing and was idle again, and is
- * zero again after one that had something to do for longer. What is not announced is still watched by sysmon, like a runnext. */
+ * many pushes in a row go unannounced; it grows with every waking after which the worker found next to nothing or spent most of the time
+ * looking for it, and is zero again after one that had something to do for longer. What is not announced is still watched by sysmon, like
+ * a runnext. */
 static _Atomic uint32_t wakes_skipped;
 enum { WAKES_SKIPPED_MAX = 63, FEW_RUN = 16, SHORT_WAKING_NS = 30000 };
 
@@ -105,10 +106,11 @@ static void judge_waking(const struct rt_m *m)
 {
 	uint32_t skipped = atomic_load_explicit(&wakes_skipped, memory_order_relaxed);
 	uint32_t ran = atomic_load_explicit(&m->tick, memory_order_relaxed) - m->woken_tick;
+	int64_t awake_ns = rt_now_ns() - m->woken_ns, busy_ns = awake_ns - m->sought_ns;
 
-	if (rt_now_ns() - m->woken_ns >= SHORT_WAKING_NS)
+	if (busy_ns >= SHORT_WAKING_NS && busy_ns >= m->sought_ns)
 		skipped = 0;
-	else if (ran < FEW_RUN && skipped < WAKES_SKIPPED_MAX)
+	else if ((ran < FEW_RUN || busy_ns < m->sought_ns) && skipped < WAKES_SKIPPED_MAX)
 		skipped = 2 * skipped + 1;
 	atomic_store_explicit(&wakes_skipped, skipped, memory_order_relaxed);
 }
@@ -210,7 +212,7 @@ static struct rt_g *found(struct rt_m *m, struct rt_g *g)
 		m->spinning = false;
 		atomic_fetch_sub(&rt_sched.n_spinning, 1);
 		if (rt_runq_len(&m->runq) || atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
-			rt_wake_one();
+			rt_wake_for(m);
 	}
 	return g;
 }
@@ -248,10 +250,18 @@ static bool leave_idle(struct rt_m *m)
 	return left;
 }
 
-/* Timers that follow each other closely are served together: after waking for one, the next waking for another is not before
- * TIMER_SPACING_NS. A timer on its own is as exact as the kernel's. Touched by the owner of the poller only. */
+/* Timers that follow each other closely are served together: after waking for one, the next waking for another is not before a microsecond
+ * has passed for each that is armed, 250 at most. A few timers are as exact as the kernel's; many share the waking. Touched by the owner
+ * of the poller only. */
 static int64_t timer_woke_ns;
-enum { TIMER_SPACING_NS = 100000 };
+enum { SPACING_EACH_NS = 1000, SPACING_MAX_NS = 250000 };
+
+static int64_t timer_spacing_ns(void)
+{
+	uint32_t n = rt_timers_count();
+
+	return n < SPACING_MAX_NS / SPACING_EACH_NS ? (int64_t)n * SPACING_EACH_NS : SPACING_MAX_NS;
+}
 
 /* Blocks until the next timer, an event, or rt_poll_wake. m->wake and the timers are looked at after the ownership is visible:
  * who arms an earlier timer, or wakes m, sees the owner and pokes it. */
@@ -265,7 +275,7 @@ static void block_in_poller(struct rt_m *m)
 		return;
 	if (next != INT64_MAX) {
 		int64_t now = rt_now_ns();
-		int64_t earliest = timer_woke_ns + TIMER_SPACING_NS;
+		int64_t earliest = timer_woke_ns + timer_spacing_ns();
 		timeout = (next > earliest ? next : earliest) - now;
 		if (timeout < 0)
 			timeout = 0;
@@ -333,6 +343,7 @@ static void idle(struct rt_m *m)
 		rest(m);
 		rt_sysmon_poke();
 		m->woken_ns = rt_now_ns();
+		m->sought_ns = 0;
 		m->woken_tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
 	}
 	m->resting = false;
@@ -447,7 +458,10 @@ static struct rt_g *look(struct rt_m *m)
 		m->spinning = true;
 		atomic_fetch_add(&rt_sched.n_spinning, 1);
 	}
-	return steal(m);
+	int64_t begin_ns = rt_now_ns();
+	g = steal(m);
+	m->sought_ns += rt_now_ns() - begin_ns;
+	return g;
 }
 
 static struct rt_g *find_runnable(struct rt_m *m)

@@ -26,6 +26,7 @@ static uint32_t       n_entries;
 static uint64_t       next_seq;
 static uint32_t       n_chan;                   /* of them, those that send on a channel */
 static _Atomic int64_t next_ns = INT64_MAX;
+static _Atomic uint32_t n_armed;                /* n_entries, to be read anywhere */
 static _Atomic(struct rt_timer *) firing;
 bool (*_Atomic rt_timer_chan_awaited)(void *chan);
 
@@ -40,6 +41,11 @@ int64_t rt_now_ns(void)
 int64_t rt_timers_next(void)
 {
 	return atomic_load_explicit(&next_ns, memory_order_acquire);
+}
+
+uint32_t rt_timers_count(void)
+{
+	return atomic_load_explicit(&n_armed, memory_order_relaxed);
 }
 
 static bool before(const struct entry *a, const struct entry *b)
@@ -84,6 +90,7 @@ static void sift_down(uint32_t i, struct entry e)
 
 static void publish_next_locked(void)
 {
+	atomic_store_explicit(&n_armed, n_entries, memory_order_relaxed);
 	atomic_store_explicit(&next_ns, n_entries ? heap[0].when_ns : INT64_MAX, memory_order_release);
 }
 

@@ -6,6 +6,7 @@
 
 /* Earliest deadline, INT64_MAX if none. No lock. */
 int64_t rt_timers_next(void);
+uint32_t rt_timers_count(void);         /* armed; a moment ago */
 /* Fire everything due. One thread at a time: others return at once. */
 void    rt_timers_run(int64_t now_ns);
 /* Wait until t is not being fired (it may have been readying goroutines when it was stopped too late). */
