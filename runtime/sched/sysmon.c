@@ -1,8 +1,8 @@
 /* The watcher: one thread that runs no goroutines. It looks at every worker's tick, soon at first (50 us), rarer when all is well.
  * A tick that has not moved means that the worker's goroutine did not pass a scheduling point since the last look; then:
  *   - what lies in that worker's queue and runnext goes to the global queue, if another worker may run it;
- *   - if its thread sleeps in the kernel, or no other worker runs and HOG_NS have passed, it loses its place among the running
- *     (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
+ *   - if its thread sleeps in the kernel, or HOG_NS have passed and no other running worker has moved for less, it loses its place among
+ *     the running (RT_M_STUCK), so that a spare takes over. It notices at its next scheduling point. Spares never outnumber stuck workers.
  * Where a spare was refused it tries again, and ends the program when nobody has run for refused_ns for the want of one.
  * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
  * When all workers are idle it sleeps until poked. Who starts or readies a goroutine while it looks rarely and a worker is free makes it
@@ -101,6 +101,22 @@ static bool seems_to_compute(struct rt_m *m, uint32_t tick)
 
 enum finding { NOTHING, SUSPECT, ACTED };
 
+/* Does another of those who count as running pass scheduling points, so that it will get to what waits? */
+static bool another_moves(const struct rt_m *m, int64_t now)
+{
+	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rt_m *other = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
+		if (!other || other == m || atomic_load_explicit(&other->idle, memory_order_relaxed) ||
+		    atomic_load_explicit(&other->flags, memory_order_relaxed) & RT_M_STUCK)
+			continue;
+		if (atomic_load_explicit(&other->tick, memory_order_relaxed) != other->seen_tick || now - other->seen_since_ns < hog_ns)
+			return true;
+	}
+	return false;
+}
+
 static enum finding look_at(struct rt_m *m, int64_t now, bool *moved)
 {
 	uint32_t tick = atomic_load_explicit(&m->tick, memory_order_relaxed);
@@ -120,7 +136,6 @@ static enum finding look_at(struct rt_m *m, int64_t now, bool *moved)
 			rt_give_away(m);
 		return waiting ? ACTED : NOTHING;
 	}
-	bool others = atomic_load(&rt_sched.n_running) > 1;
 	waiting |= atomic_load(&rt_sched.n_global) != 0;
 	if (waiting && may_wake_another()) {
 		rt_give_away(m);
@@ -134,7 +149,7 @@ static enum finding look_at(struct rt_m *m, int64_t now, bool *moved)
 	bool unserved = !atomic_load(&rt_sched.poller) && (rt_poll_waiters() || rt_timers_next() != INT64_MAX);
 	if (!waiting && !unserved && !blocked)
 		return NOTHING;
-	if (blocked || (!others && now - m->seen_since_ns >= hog_ns)) {
+	if (blocked || (now - m->seen_since_ns >= hog_ns && !another_moves(m, now))) {
 		if (!make_stuck(m))
 			return NOTHING;
 	} else if (now - m->seen_since_ns < hog_ns) {
