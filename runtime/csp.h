@@ -79,7 +79,7 @@ typedef struct csp_go_options {
 } csp_go_options;
 
 /* csp_go(f, args...): start a goroutine that calls f(args...), arguments converted and checked as in a call. They are evaluated and copied
- * now; structs go by value (up to 4 KiB of arguments). f is any function or function pointer whose result is not a struct; the result is dropped.
+ * now; structs go by value (up to 4 KiB of arguments; more of them is cut off). f is any function or function pointer whose result is not a struct; the result is dropped.
  * csp_go_opt(&options, f, args...): the same with options (in parentheses if they contain a comma). Never parks. No memory left: "fatal error", exit status 2.
  * Source: Go spec, "Go statements". */
 
