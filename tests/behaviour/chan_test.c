@@ -3,13 +3,8 @@
 #define CSP_SHORT_NAMES
 #include <csp.h>
 
-#include "panics.h"
-
-static void settle(void)
-{
-	for (int i = 0; i < 20; i++)
-		csp_yield();
-}
+#include "../lib/goroutines.h"
+#include "../lib/panics.h"
 
 static const int caps[] = { 0, 1, 2 };
 #define EACH_CAP(cap) for (size_t cap##_i = 0, cap = 0; cap##_i < 3 && (cap = (size_t)caps[cap##_i], true); cap##_i++)
@@ -90,13 +85,11 @@ START_TEST(try_operations_never_park)
 }
 END_TEST
 
-static void recv_one(recv_chan(int) c, send_chan(int) out) { chan_send(out, chan_recv(c)); }
-
 START_TEST(try_send_serves_a_parked_receiver)
 {
 	EACH_CAP(cap) {
 		chan(int) c = make_chan(int, (int64_t)cap), out = make_chan(int);
-		go(recv_one, c, out);
+		go(recv_into, c, out);
 		while (!csp_chan_try_send(c, 42))
 			csp_yield();
 		ck_assert_int_eq(chan_recv(out), 42);
@@ -136,7 +129,7 @@ START_TEST(close_wakes_all_receivers)
 	EACH_CAP(cap) {
 		chan(int) c = make_chan(int, (int64_t)cap), out = make_chan(int);
 		for (int i = 0; i < 50; i++)
-			go(recv_one, c, out);
+			go(recv_into, c, out);
 		settle();
 		chan_close(c);
 		for (int i = 0; i < 50; i++)
@@ -307,8 +300,7 @@ END_TEST
 
 static void send_closed(void) { chan(int) c = make_chan(int, 1); chan_close(c); chan_send(c, 1); }
 static void try_send_closed(void) { chan(int) c = make_chan(int); chan_close(c); csp_chan_try_send(c, 1); }
-static void one_send(send_chan(int) c) { chan_send(c, 1); }
-static void close_under_sender(void) { chan(int) c = make_chan(int); go(one_send, c); settle(); chan_close(c); for (;;) csp_yield(); }
+static void close_under_sender(void) { chan(int) c = make_chan(int); go(send_one, c, 1); settle(); chan_close(c); for (;;) csp_yield(); }
 static void close_twice(void) { chan(int) c = make_chan(int); chan_close(c); chan_close(c); }
 static void close_nil(void) { chan(int) c = NULL; chan_close(c); }
 static void recv_nil(void) { chan(int) c = NULL; chan_recv(c); }
@@ -327,7 +319,7 @@ static void free_waited_for(void)
 static void make_huge(void) { volatile int64_t cap = INT64_C(1) << 40; make_chan(int, cap); }
 static void make_negative(void) { volatile int64_t cap = -1; make_chan(int, cap); }
 
-static const struct { void (*program)(void); const char *words; } deaths[] = {
+static const struct death deaths[] = {
 	{ send_closed, "panic: send on closed channel\n" },
 	{ try_send_closed, "panic: send on closed channel\n" },
 	{ close_under_sender, "panic: send on closed channel\n" },
@@ -370,9 +362,5 @@ int main(void)
 #else
 	tcase_add_loop_test(tc, misuse_dies_with_go_words, 0, sizeof deaths / sizeof *deaths);
 #endif
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(s);
 }

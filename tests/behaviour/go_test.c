@@ -4,7 +4,7 @@
 
 #include <stdarg.h>
 
-#include "panics.h"
+#include "../lib/panics.h"
 
 typedef struct { int id; double cost; } job;
 typedef struct { char bytes[3000]; } bulk;
@@ -163,9 +163,5 @@ int main(void)
 	tcase_add_test(tc, arguments_are_taken_at_once);
 	tcase_add_test(tc, go_fn_starts_too);
 	tcase_add_test(tc, go_of_null_dies);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(s);
 }

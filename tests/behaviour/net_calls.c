@@ -3,6 +3,7 @@
 #include <csp.h>
 
 #include "../lib/expect.h"
+#include "../lib/goroutines.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -56,13 +57,6 @@ static void read_some(int fd, csp_send_chan(int) out)
 }
 
 static csp_chan(int) results;
-
-/* Until the goroutines just started had their chance to wait. No result depends on it. */
-static void settle(void)
-{
-	for (int i = 0; i < 20; i++)
-		csp_yield();
-}
 
 static void first_write_to_a_dead_socket_raises_no_signal(void)
 {

@@ -2,10 +2,8 @@
 #define CSP_SHORT_NAMES
 #include <csp.h>
 
-#include "panics.h"
-
-static void send_one(send_chan(int) c, int v) { chan_send(c, v); }
-static void recv_into(recv_chan(int) c, send_chan(int) out) { chan_send(out, chan_recv(c)); }
+#include "../lib/goroutines.h"
+#include "../lib/panics.h"
 
 START_TEST(the_ready_case_is_taken)
 {
@@ -288,14 +286,13 @@ static void close_under_sender(void)
 {
 	chan(int) c = make_chan(int), d = make_chan(int);
 	go(select_sender, c, d);
-	for (int i = 0; i < 20; i++)
-		csp_yield();
+	settle();
 	chan_close(c);
 	for (;;)
 		csp_yield();
 }
 
-static const struct { void (*program)(void); const char *words; } deaths[] = {
+static const struct death deaths[] = {
 	{ no_cases, "fatal error: all goroutines are asleep - deadlock!\n" },
 	{ only_nil, "fatal error: all goroutines are asleep - deadlock!\n" },
 	{ send_closed, "panic: send on closed channel\n" },
@@ -329,9 +326,5 @@ int main(void)
 #else
 	tcase_add_loop_test(tc, misuse_dies_with_go_words, 0, sizeof deaths / sizeof *deaths);
 #endif
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(s);
 }

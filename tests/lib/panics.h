@@ -1,12 +1,14 @@
-/* Programs that are meant to die: run in a child, judged by exit status 2 and Go's words on stderr. The caller has not used the runtime. */
-#ifndef CSP_TESTS_BEHAVIOUR_PANICS_H
-#define CSP_TESTS_BEHAVIOUR_PANICS_H
+/* For Check suites. Programs that are meant to die: run in a child, judged by exit status 2 and Go's words on stderr. The caller has not used the runtime. */
+#ifndef CSP_TESTS_LIB_PANICS_H
+#define CSP_TESTS_LIB_PANICS_H
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+struct death { void (*program)(void); const char *words; };
 
 static inline void dies_with(void (*program)(void), const char *words)
 {
@@ -33,6 +35,15 @@ static inline void dies_with(void (*program)(void), const char *words)
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 2, "status %#x, not exit 2; stderr: %s", (unsigned)status, text);
 	ck_assert_msg(strncmp(text, words, strlen(words)) == 0, "stderr does not begin with \"%s\" but: %s", words, text);
+}
+
+static inline int run_suite(Suite *s)
+{
+	SRunner *runner = srunner_create(s);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
 }
 
 #endif
