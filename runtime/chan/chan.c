@@ -371,6 +371,10 @@ CSP_API void csp_chan_close_(struct csp_chan *ch)
 	RT_EVENT(chan_close, &g->view, ch, pc);
 	atomic_store_explicit(&ch->closed, true, memory_order_release);
 	while ((w = rt_waitq_pop(&ch->receivers)) != NULL) {
+		if (ch->receivers.first != NULL) {      /* of many, all are out of the cache */
+			__builtin_prefetch(ch->receivers.first->g, 1);
+			__builtin_prefetch(ch->receivers.first->next, 1);
+		}
 		RT_EVENT(chan_recv_closed, &w->g->view, ch);
 		*tail = wake(w, false);
 		tail = &w->g->sched_next;

@@ -196,7 +196,7 @@ static void overflow(struct rt_m *m, struct rt_g *g)
 	struct rt_gqueue q = { 0 };
 
 	for (int i = 0; i < RT_RUNQ_SIZE / 2; i++) {
-		struct rt_g *old = rt_runq_pop(&m->runq);
+		struct rt_g *old = rt_runq_pop_to_move(&m->runq);
 		if (!old)
 			break;
 		rt_gqueue_push(&q, old);
@@ -257,6 +257,7 @@ void rt_ready_list(struct rt_g *list)
 	while (list) {
 		struct rt_g *g = list;
 		list = g->sched_next;
+		__builtin_prefetch(list, 1);
 		rt_ready(g);
 	}
 }

@@ -37,7 +37,19 @@ bool rt_runq_push(struct rt_runq *q, struct rt_g *g)
 	return true;
 }
 
-struct rt_g *rt_runq_pop(struct rt_runq *q)
+/* Of many, each has been out of the cache for long: what the one after the next will touch is fetched ahead, its control block and the frames
+ * below. A stale entry is still an address in some slot. */
+enum { AHEAD = 2, MANY = 32, LINE = 64, FRAME_LINES = 10 };
+
+static inline void fetch_ahead(struct rt_runq *q, uint32_t head)
+{
+	const char *g = (const char *)atomic_load_explicit(&q->ring[(head + AHEAD) % RT_RUNQ_SIZE], memory_order_relaxed);
+
+	for (int i = -FRAME_LINES; i < (int)(sizeof(struct rt_g) / LINE); i++)
+		__builtin_prefetch(g + i * LINE, 1);
+}
+
+static inline struct rt_g *pop(struct rt_runq *q, bool to_run)
 {
 	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
 
@@ -45,15 +57,20 @@ struct rt_g *rt_runq_pop(struct rt_runq *q)
 		uint32_t tail = atomic_load_explicit(&q->tail, memory_order_acquire);
 		if ((int32_t)(tail - head) <= 0)
 			return NULL;
+		if (to_run && __builtin_expect(tail - head > MANY, 0))
+			fetch_ahead(q, head);
 		struct rt_g *g = atomic_load_explicit(&q->ring[head % RT_RUNQ_SIZE], memory_order_relaxed);
 		if (atomic_compare_exchange_weak_explicit(&q->head, &head, head + 1, memory_order_acq_rel, memory_order_acquire))
 			return g;
 	}
 }
 
+struct rt_g *rt_runq_pop(struct rt_runq *q) { return pop(q, true); }
+struct rt_g *rt_runq_pop_to_move(struct rt_runq *q) { return pop(q, false); }
+
 struct rt_g *rt_runq_take(struct rt_runq *q)
 {
-	struct rt_g *g = rt_runq_pop(q);
+	struct rt_g *g = rt_runq_pop_to_move(q);
 
 	if (!g && atomic_load_explicit(&q->runnext, memory_order_relaxed))
 		g = atomic_exchange_explicit(&q->runnext, NULL, memory_order_acq_rel);

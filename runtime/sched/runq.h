@@ -25,7 +25,8 @@ struct rt_g *rt_gqueue_pop(struct rt_gqueue *q);
 
 /* Owner: append; false if full. */
 bool         rt_runq_push(struct rt_runq *q, struct rt_g *g);
-struct rt_g *rt_runq_pop(struct rt_runq *q);
+struct rt_g *rt_runq_pop(struct rt_runq *q);           /* to be run soon */
+struct rt_g *rt_runq_pop_to_move(struct rt_runq *q);   /* into another queue */
 /* Anyone: move half of victim's ring into q (the thief's own), return one of them. NULL: nothing. */
 struct rt_g *rt_runq_steal(struct rt_runq *q, struct rt_runq *victim);
 /* Anyone: take one goroutine, oldest first; runnext last. */
