@@ -15,8 +15,11 @@
 #include "../shadow/map.h"
 #include "heap.h"
 #include "libc.h"
+#include "start.h"
 
 extern void *__libc_stack_end;
+
+uintptr_t det_main_tcb;
 
 static _Atomic int state;       /* 0 not begun, 1 in progress, 2 done */
 
@@ -36,6 +39,7 @@ static void main_thread(void)
 	getrlimit(RLIMIT_STACK, &limit);
 	if (limit.rlim_cur > (64u << 20))
 		limit.rlim_cur = 64u << 20;
+	det_main_tcb = (uintptr_t)__builtin_thread_pointer();
 	g->stack_hi = ((uintptr_t)__libc_stack_end | 4095) + 1;
 	g->stack_lo = g->stack_hi - limit.rlim_cur;
 }

@@ -99,6 +99,18 @@ void det_mark_word(uintptr_t word)
 		det_mark_stack(m);
 }
 
+/* malloc's arena in libc's data names chunks by their headers, and the header of a free chunk (or of the top) is where the block before it
+ * ends, or its last word. Nobody else in libc keeps a pointer to just there without one to the block's start. */
+static bool is_of_malloc(uintptr_t word)
+{
+	struct det_heap_block b;
+
+	if (word <= det_reach.heap_lo || word > det_reach.heap_hi || (word & 15) != 0 || (!det_heap_find(word, &b) && !det_heap_find(word - 1, &b)))
+		return false;
+	size_t chunk = ((const size_t *)b.start)[-1] & ~(size_t)7;
+	return word == b.start - 2 * sizeof(size_t) + chunk;
+}
+
 /* A page of a writable mapping may still be unreadable (guards made by madvise, files cut short): the rest of it is passed over. Nothing
  * of the program can be kept there. */
 static void *unreadable[5];
@@ -122,18 +134,23 @@ void det_mark_drain(void)
 {
 	static struct det_range r;          /* survives the jump */
 	static volatile uintptr_t at;
+	static volatile bool libc;
 
 	if (__builtin_setjmp(unreadable) != 0)
 		at = (at & ~(PAGE - 1)) + PAGE;
 	else
 		at = r.hi = 0;
 	while (det_reach.given_up == NULL) {
-		for (; at + sizeof(uintptr_t) <= r.hi; at += sizeof(uintptr_t))
-			det_mark_word(*(const uintptr_t *)at);
+		for (; at + sizeof(uintptr_t) <= r.hi; at += sizeof(uintptr_t)) {
+			uintptr_t word = *(const uintptr_t *)at;
+			if (!libc || !is_of_malloc(word))
+				det_mark_word(word);
+		}
 		if (det_reach.n_work == 0)
 			return;
 		r = det_reach.work[--det_reach.n_work];
 		at = r.lo;
+		libc = r.lo < det_reach.libc_hi && r.hi > det_reach.libc_lo;
 	}
 }
 

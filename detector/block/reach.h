@@ -42,6 +42,7 @@ extern struct det_reach {
 	/* Found out before the world is stopped, since the loader's lock is needed. */
 	size_t         tls_bytes;
 	uintptr_t      own_lo, own_hi;
+	uintptr_t      libc_lo, libc_hi;        /* libc's writable data, malloc's main arena in it */
 	int            pagemap_fd;
 } det_reach __attribute__((visibility("hidden")));
 

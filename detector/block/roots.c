@@ -5,6 +5,7 @@
 #include "reach.h"
 
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -204,11 +205,28 @@ static char *read_maps(size_t *bytes)
 	return text;
 }
 
-static int tls_of(struct dl_phdr_info *info, size_t size, void *arg)
+static int look_at_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_TLS)
-			*(size_t *)arg += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	uintptr_t lo = 0, hi = 0;
+	bool libc = false;
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
+		if (ph->p_type == PT_TLS)
+			det_reach.tls_bytes += ph->p_memsz + ph->p_align;
+		if (ph->p_type != PT_LOAD)
+			continue;
+		libc |= (uintptr_t)gnu_get_libc_version - start < ph->p_memsz;
+		if ((ph->p_flags & PF_W) != 0) {
+			lo = start;
+			hi = start + ph->p_memsz;
+		}
+	}
+	if (libc) {
+		det_reach.libc_lo = lo;
+		det_reach.libc_hi = hi;
+	}
 	return 0;
 }
 
@@ -232,7 +250,7 @@ static void worker_tls(uintptr_t lo, uintptr_t hi, void *arg)
 void det_reach_prepare(void)
 {
 	det_reach.tls_bytes = 0;
-	dl_iterate_phdr(tls_of, &det_reach.tls_bytes);
+	dl_iterate_phdr(look_at_module, NULL);
 	det_modules_own(&det_reach.own_lo, &det_reach.own_hi);
 }
 

@@ -1,7 +1,10 @@
 /* Goroutines and their waits on the frozen copy (reach.h), and what each wait asks for as terms of the graph. */
 #include "reach.h"
 
-#define RED_ZONE 128u
+#include "../abi/start.h"
+
+#define RED_ZONE  128u
+#define TCB_BYTES 2304u                 /* of glibc's struct pthread on x86-64; a smaller one would be followed by more of the same mapping */
 
 static bool count_one(const struct rt_ginfo *info, void *arg)
 {
@@ -39,6 +42,20 @@ static bool goes_on_by_itself(const struct rt_ginfo *info)
 	return false;
 }
 
+/* Where the frames of the program end on main's own stack. Above them glibc's start routine keeps a jump buffer that its thread control
+ * block names, and the kernel put arguments and environment, which the loader and libc name. All this is memory any code may get at, an
+ * ordinary root; were it part of the goroutine's stack, that stack would always be pointed to, and main never be found unreachable. A
+ * cleanup handler of the program makes the block name a lower frame: then more is a root, and less is proved. */
+static uintptr_t frames_end(uintptr_t lo, uintptr_t hi)
+{
+	const uintptr_t *word = (const uintptr_t *)det_main_tcb;
+
+	for (uint32_t i = 0; word != NULL && i < TCB_BYTES / sizeof *word; i++)
+		if (word[i] >= lo && word[i] < hi)
+			hi = word[i];
+	return hi & ~(uintptr_t)7;
+}
+
 static bool note_goroutine(const struct rt_ginfo *info, void *arg)
 {
 	uint32_t max = *(const uint32_t *)arg;
@@ -57,6 +74,8 @@ static bool note_goroutine(const struct rt_ginfo *info, void *arg)
 	m->live_lo = m->self ? det_reach.question->self_sp : info->sp != 0 ? info->sp - RED_ZONE : m->stack_lo;
 	if (m->live_lo < m->stack_lo || m->live_lo > m->stack_hi)
 		m->live_lo = m->stack_lo;
+	if (info->id == 1)
+		m->stack_hi = frames_end(m->live_lo, m->stack_hi);
 	/* A plain thread's stack is an ordinary mapping, a root as a whole. */
 	if (m->foreign)
 		m->stack_lo = m->stack_hi = m->live_lo = 0;

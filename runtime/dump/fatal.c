@@ -12,7 +12,7 @@
 /* The claimer's, so static: goroutine stacks are small. */
 static struct rt_dump_request request;
 
-static _Noreturn void die(struct rt_g *g, const char *kind, const char *text, bool world_stopped)
+static _Noreturn void die(struct rt_g *g, const char *kind, const char *text, bool world_stopped, bool own_stack)
 {
 	/* The claimer failed again, in its observer or here: no second dump. */
 	static struct rt_g *_Atomic claimer;
@@ -25,8 +25,8 @@ static _Noreturn void die(struct rt_g *g, const char *kind, const char *text, bo
 	request.top.g = g;
 	request.top.n = rt_unwind_self(request.top.pcs, sizeof request.top.pcs / sizeof *request.top.pcs, 1);
 	request.world_stopped = world_stopped;
-	if (world_stopped) {
-		/* All asleep: whoever noticed is the scheduler, and has no stack that matters. */
+	if (!own_stack) {
+		/* Whoever noticed is the scheduler, or a thread of the observer's, and has no stack that matters. */
 		request.top.g = NULL;
 		request.top.n = 0;
 	}
@@ -41,7 +41,7 @@ _Noreturn void rt_panic(enum rt_misuse what, void *obj, const char *text, void *
 {
 	struct rt_g *g = rt_self_or_null();
 	RT_EVENT(misuse, g != NULL ? &g->view : NULL, what, obj, text, pc);
-	die(g, "panic: ", text, false);
+	die(g, "panic: ", text, false, true);
 }
 
 _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
@@ -51,17 +51,19 @@ _Noreturn void rt_fatal(int what, void *obj, const char *text, void *pc)
 		RT_EVENT(misuse, g != NULL ? &g->view : NULL, (enum rt_misuse)what, obj, text, pc);
 	else
 		RT_EVENT(fatal, text);
-	die(g, "fatal error: ", text, false);
+	die(g, "fatal error: ", text, false, true);
 }
 
 _Noreturn void rt_fatal_asleep(const char *text)
 {
-	die(NULL, "fatal error: ", text, true);
+	die(NULL, "fatal error: ", text, true, false);
 }
 
 _Noreturn void rt_fatal_told(const char *text)
 {
-	die(rt_self_or_null(), "fatal error: ", text, false);
+	struct rt_g *g = rt_self_or_null();
+
+	die(g, "fatal error: ", text, false, g != NULL);
 }
 
 _Noreturn void rt_refused(const char *text, int err)
