@@ -101,9 +101,9 @@ int csp_close_fd(int fd)
 	rt_fd_closing(fd);
 	rt_fd_note_socket(fd, false);
 	/* Linux has closed fd also when it says EINTR. */
-	if (close(fd) < 0 && errno != EINTR)
-		return -errno;
-	return 0;
+	int err = close(fd) < 0 && errno != EINTR ? errno : 0;
+	rt_fd_closed(fd);
+	return -err;
 }
 
 int csp_set_deadline(int fd, int64_t read_ns, int64_t write_ns)

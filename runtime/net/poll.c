@@ -271,6 +271,18 @@ void rt_fd_closing(int fd)
 	wake_everybody(f, -EBADF);
 }
 
+/* Who came to wait between rt_fd_closing and close(2) has registered a descriptor that closed without a word from the kernel. He is woken as by
+ * readiness, so that his next attempt tells him; so is, for nothing, who has got the number since. */
+void rt_fd_closed(int fd)
+{
+	struct rt_fd *f = record(fd);
+
+	if (!f || !rt_ready_to_run())
+		return;
+	rt_lock(&f->lock);
+	wake_everybody(f, POLLIN | POLLOUT);
+}
+
 void rt_fd_fresh(int fd)
 {
 	struct rt_fd *f = record(fd);

@@ -14,6 +14,7 @@
 int  rt_fd_wait(int fd, unsigned events, int64_t deadline_ns);
 /* Before close(2): takes fd off the poller and wakes its waiters with -EBADF. */
 void rt_fd_closing(int fd);
+void rt_fd_closed(int fd);              /* after it: wakes those who came to wait in between */
 /* A descriptor number that was just obtained from the kernel: forget what was known of its predecessor (deadlines, readiness). */
 void rt_fd_fresh(int fd);
 /* Deadlines that apply to every present and later wait on fd; INT64_MAX: none; past: waits end at once with -ETIMEDOUT. */
