@@ -116,3 +116,18 @@ void rt_foreign_each(bool (*visit)(struct rt_m *m, void *arg), void *arg)
 		;
 	rt_unlock(&foreign_lock);
 }
+
+void rt_foreign_hold(bool hold)
+{
+	if (hold)
+		rt_lock(&foreign_lock);
+	else
+		rt_unlock(&foreign_lock);
+}
+
+void rt_foreign_forget_others_locked(struct rt_m *self)
+{
+	first = self;
+	if (self)
+		self->foreign_next = self->foreign_prev = NULL;
+}

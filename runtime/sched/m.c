@@ -37,6 +37,14 @@ struct rt_m *rt_m_new(void)
 	return m;
 }
 
+void rt_ms_hold(bool hold)
+{
+	if (hold)
+		rt_lock(&table_lock);
+	else
+		rt_unlock(&table_lock);
+}
+
 static void *worker_main(void *arg)
 {
 	struct rt_m *m = arg;

@@ -107,6 +107,8 @@ struct rt_m *rt_m_new(void);            /* a record in the table; NULL when full
 bool rt_m_start_thread(void);           /* a new worker, which counts as running and spinning already; false: refused */
 extern _Atomic int rt_m_refused;        /* why the last attempt failed; 0: it did not. sysmon makes another */
 
+void rt_ms_hold(bool hold);             /* fork.c */
+
 /* worker.c */
 void rt_worker_loop(struct rt_m *m) __attribute__((noreturn));
 void rt_worker_context(struct rt_m *m, void *arg);
@@ -130,6 +132,8 @@ void rt_g_init(struct rt_g *g, struct rt_g *parent, void *entry_pc, void *go_pc)
 /* foreign.c */
 struct rt_m *rt_foreign_attach(void);
 void rt_foreign_park(struct rt_m *m, bool (*commit)(struct rt_g *, void *), void *arg);
+void rt_foreign_hold(bool hold);                        /* fork.c */
+void rt_foreign_forget_others_locked(struct rt_m *self);
 void rt_foreign_each(bool (*visit)(struct rt_m *m, void *arg), void *arg);
 
 /* deadlock.c: the caller is about to sleep and holds rt_sched.lock. True: everything is asleep for ever. */
@@ -145,6 +149,8 @@ void rt_stop_here(struct rt_m *m);      /* rest until the world starts again */
 void rt_stop_init(void);
 void rt_world_stop(void);
 void rt_world_start(void);
+bool rt_stop_try_hold(void);            /* fork.c */
+void rt_stop_release(void);
 
 /* sysmon.c */
 void rt_sysmon_start(void);

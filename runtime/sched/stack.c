@@ -278,6 +278,15 @@ static void trim_class(struct class *c, unsigned k)
 	}
 }
 
+void rt_stacks_hold(bool hold)
+{
+	for (unsigned k = 0; k < N_CLASSES; k++)
+		if (hold)
+			rt_lock(&classes[k].lock);
+		else
+			rt_unlock(&classes[k].lock);
+}
+
 void rt_stack_trim(void)
 {
 	for (unsigned k = 0; k < N_CLASSES; k++)

@@ -26,4 +26,7 @@ void         rt_stack_ranges(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg
 /* Is addr in the guard of a slot? Sets *g to the goroutine above it. Async-signal-safe. */
 bool         rt_stack_guard_hit(uintptr_t addr, struct rt_g **g);
 
+/* Hold all locks of this room over a fork (fork.c). */
+void rt_stacks_hold(bool hold);
+
 #endif

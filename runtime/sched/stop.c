@@ -157,3 +157,7 @@ void rt_world_start(void)
 	let_go();
 	rt_unlock(&stop_lock);
 }
+
+/* While it is held nobody begins to stop the world. Not waited for: the waiter would be in a critical section, which the stopper waits for. */
+bool rt_stop_try_hold(void) { return rt_trylock(&stop_lock); }
+void rt_stop_release(void) { rt_unlock(&stop_lock); }

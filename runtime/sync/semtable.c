@@ -244,3 +244,12 @@ struct rt_g *rt_sem_take_all(struct rt_sem_bucket *bucket, const void *addr)
 	}
 	return list;
 }
+
+void rt_semtable_hold(bool hold)
+{
+	for (unsigned i = 0; i < N_BUCKETS; i++)
+		if (hold)
+			rt_lock(&table[i].lock);
+		else
+			rt_unlock(&table[i].lock);
+}

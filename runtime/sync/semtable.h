@@ -51,4 +51,7 @@ struct rt_g          *rt_sem_take_all(struct rt_sem_bucket *bucket, const void *
 /* The table's own memory, which a conservative scan must leave out. */
 void rt_semtable_range(uintptr_t *lo, uintptr_t *hi);
 
+/* Hold all locks of the table over a fork (sched/fork.c). */
+void rt_semtable_hold(bool hold);
+
 #endif

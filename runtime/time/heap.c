@@ -243,6 +243,24 @@ void rt_deadline_cancel(struct rt_timer *t)
 		rt_timer_sync(t);
 }
 
+/* --- fork: nobody is firing, and the heap is whole --- */
+
+void rt_timers_hold_firing(bool hold)
+{
+	if (hold)
+		rt_lock(&firing_lock);
+	else
+		rt_unlock(&firing_lock);
+}
+
+void rt_timers_hold(bool hold)
+{
+	if (hold)
+		rt_lock(&heap_lock);
+	else
+		rt_unlock(&heap_lock);
+}
+
 /* --- inspection --- */
 
 bool rt_timers_can_act(void)

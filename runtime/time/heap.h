@@ -25,6 +25,9 @@ bool    rt_timer_is_armed(struct rt_timer *t);
 void    rt_timers_range(uintptr_t *lo, uintptr_t *hi);
 
 /* Set by time/timer.c: is a goroutine waiting to receive from this channel? */
+void rt_timers_hold_firing(bool hold);           /* over a fork (sched/fork.c) */
+void rt_timers_hold(bool hold);
+
 extern bool (*_Atomic rt_timer_chan_awaited)(void *chan);
 
 #endif
