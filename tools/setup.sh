@@ -8,6 +8,7 @@ packages=(
 	libunwind-dev libdw-dev libelf-dev                                   # stacks and symbols
 	libsqlite3-dev libjansson-dev libzstd-dev libxxhash-dev uthash-dev   # the command
 	check libsubunit-dev                                                 # unit tests
+	spin                                                                 # models of the lock-free protocols
 	python3 procps binutils                                              # tests from outside
 	libtsan2 libasan8 libubsan1                                          # the runtime under the compilers' own sanitizers
 	git ca-certificates dpkg-dev debian-archive-keyring                  # the real-program test fetches Debian sources

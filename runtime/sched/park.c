@@ -226,7 +226,9 @@ void rt_enqueue(struct rt_g *g)
 		}
 	}
 	if (!g) {
-		/* Nothing displaced: the caller will probably run it before another worker could. If it computes instead, sysmon must see that soon. */
+		/* Nothing displaced: the caller will probably run it before another worker could. If it computes instead, sysmon must see that soon.
+		 * No fence between the store and this look, so both may miss each other; then sysmon's next look finds it, one pause later (it never
+		 * sleeps without end while a worker runs), which is dearer than a fence but rarer than a ready. tests/model/sysmon.pml. */
 		if (__builtin_expect(atomic_load_explicit(&rt_sysmon_slow, memory_order_relaxed), 0))
 			rt_sysmon_hurry();
 		return;

@@ -6,7 +6,8 @@
  * Where a spare was refused it tries again, and ends the program when nobody has run for refused_ns for the want of one.
  * It fires timers nobody else fires in time, finds the poller an owner, and gives long unused stacks back.
  * When all workers are idle it sleeps until poked. Who starts or readies a goroutine while it looks rarely and a worker is free makes it
- * look often again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other.
+ * look often again: rt_sysmon_slow is set before the last look ahead of a long pause, so that either that look or the starter sees the other;
+ * or, where the starter's store is still on its way, the look after the pause sees it (tests/model/sysmon.pml).
  * Looking often costs a fifth of a core. If ten such looks found nothing to do, those who ready run soon what they ready: then nobody is
  * heard for calm_ns, which doubles from 2 to 64 ms until a look does find something; the looks go on, a millisecond apart at most while a
  * worker is free. One that finds work lying at a goroutine that does not move while it watches is followed by another at once. */
@@ -232,6 +233,7 @@ static void *sysmon_main(void *arg)
 	unsigned quiet = 0;
 	bool suspicious = false, moved;
 
+	rt_os_service_thread(RT_OS_SYSMON);
 	rt_critical_enter();
 	rt_m_tls = &stand_in;
 	atomic_store(&tid, rt_os_tid());
