@@ -491,8 +491,13 @@ template <typename R, typename A> inline void *csp_defer_arg_(R (*)(A), csp_chan
 	((void)(__typeof__((f)args))0, (void)__builtin_call_with_static_chain(((__typeof__(&*(f)))csp_go_entry_)args, \
 		&(struct csp_go_desc_){ (void (*)(void))(f), options, bytes }))
 #define CSP_GO_0_(options, f)      CSP_GO_CALL_(options, f, 0, ())
-#define CSP_GO_1_(options, f, a)   CSP_GO_CALL_(options, f, (sizeof(CSP_TYPE_(a)) + 31) * \
+#define CSP_GO_1_(options, f, a)   CSP_GO_CALL_(options, f, CSP_IN_REGISTER_(f, a) ? 0 : (sizeof(CSP_TYPE_(a)) + 31) * \
 	sizeof(char[sizeof(CSP_TYPE_(a)) <= 4096 ? 1 : -1]), (a))
+/* A scalar of at most 8 bytes, or any pointer, for a parameter that is no wider: nothing of the caller's frame need be copied, nor be seen there by
+ * the leak check. */
+#define CSP_IN_REGISTER_(f, a) (sizeof(CSP_TYPE_(a)) <= 8 && __builtin_classify_type(*(CSP_TYPE_(a) *)0) <= 8 && \
+	(__builtin_types_compatible_p(__typeof__(&*(f)), __typeof__((f)(a)) (*)(CSP_TYPE_(a))) || \
+	 __builtin_types_compatible_p(__typeof__(&*(f)), __typeof__((f)(a)) (*)(void *))))
 #define CSP_GO_N_(options, f, ...) CSP_GO_CALL_(options, f, 4096, (__VA_ARGS__))
 /* f alone, with one argument, or more? (Up to 63 commas, those inside braces included.) */
 #define csp_go(...)              CSP_CAT_(CSP_GO_, CSP_ARGS_(__VA_ARGS__))(NULL, __VA_ARGS__)

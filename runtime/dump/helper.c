@@ -121,6 +121,7 @@ static void *helper(void *unused)
 	sigdelset(&most, SIGSEGV);
 	sigdelset(&most, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &most, NULL);
+	rt_os_service_thread(RT_OS_DUMP);
 	for (;;) {
 		uint32_t bits = atomic_exchange(&asked, 0);
 		if (bits == 0) {

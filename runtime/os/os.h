@@ -22,6 +22,11 @@ bool rt_os_thread_blocked(int32_t tid);
 
 /* Start a detached thread named `name` with all signals blocked that the caller has blocked. Returns 0 or a positive errno. */
 int  rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes);
+/* The calling thread is one of the library's that runs no goroutine; `which` tells it from the others. Its stack is noted, so that the leak
+ * check can pass over what lies about there (glibc leaves words of its creator's stack behind). */
+enum rt_os_service { RT_OS_SYSMON, RT_OS_DUMP, RT_OS_SERVICES };
+void rt_os_service_thread(enum rt_os_service which);
+void rt_os_service_stacks(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 /* The calling thread sleeps a lot and runs for microseconds: where the kernel knows of that (6.12), it need not wait for another's slice to end. */
 void rt_os_short_slices(void);
 /* Give the calling thread a signal stack of its own unless it has one of at least 64 KiB. */

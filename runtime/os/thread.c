@@ -183,3 +183,23 @@ void rt_os_thread_stack(uintptr_t *lo, uintptr_t *hi)
 	}
 	pthread_attr_destroy(&attr);
 }
+
+static struct { _Atomic uintptr_t lo, hi; } service_stacks[RT_OS_SERVICES];
+
+void rt_os_service_thread(enum rt_os_service which)
+{
+	uintptr_t lo, hi;
+
+	rt_os_thread_stack(&lo, &hi);
+	atomic_store(&service_stacks[which].lo, lo);
+	atomic_store(&service_stacks[which].hi, hi);
+}
+
+void rt_os_service_stacks(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+	for (int i = 0; i < RT_OS_SERVICES; i++) {
+		uintptr_t lo = atomic_load(&service_stacks[i].lo), hi = atomic_load(&service_stacks[i].hi);
+		if (lo < hi)
+			visit(lo, hi, arg);
+	}
+}

@@ -7,6 +7,7 @@
 #include "../dump/dump.h"
 #include "../dump/unwind.h"
 #include "../net/poll.h"
+#include "../os/os.h"
 #include "../sync/info.h"
 #include "../sync/semtable.h"
 #include "../time/heap.h"
@@ -196,6 +197,7 @@ static void own_ranges(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), voi
 	uint32_t n = atomic_load(&rt_sched.n_ms);
 
 	rt_stack_ranges(visit, arg);
+	rt_os_service_stacks(visit, arg);
 	rt_timers_range(&lo, &hi);
 	if (lo)
 		visit(lo, hi, arg);

@@ -233,6 +233,7 @@ static void *sysmon_main(void *arg)
 	unsigned quiet = 0;
 	bool suspicious = false, moved;
 
+	rt_os_service_thread(RT_OS_SYSMON);
 	rt_critical_enter();
 	rt_m_tls = &stand_in;
 	atomic_store(&tid, rt_os_tid());
