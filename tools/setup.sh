@@ -10,6 +10,7 @@ packages=(
 	check libsubunit-dev                                                 # unit tests
 	spin                                                                 # models of the lock-free protocols
 	python3 procps binutils                                              # tests from outside
+	gdb                                                                  # the runtime's gdb commands are tested
 	libtsan2 libasan8 libubsan1                                          # the runtime under the compilers' own sanitizers
 	git ca-certificates dpkg-dev debian-archive-keyring                  # the real-program test fetches Debian sources
 )

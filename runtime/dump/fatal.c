@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../sched/sched.h"
+#include "debug.h"
 #include "helper.h"
 #include "unwind.h"
 
@@ -110,6 +111,8 @@ void rt_dump_guard_exit(void)
 
 void rt_dump_init(void)
 {
+	/* A static link must not leave it out. */
+	__asm__ volatile("" : : "r"(&csp_debug_table));
 	rt_dump_helper_start();
 	rt_dump_signals_init();
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../dump/debug.h"
 #include "../os/os.h"
 #include "../time/heap.h"
 #include "sched.h"
@@ -15,6 +16,7 @@
 
 static struct rt_lock foreign_lock;
 static struct rt_m *first;
+struct rt_m *const *const rt_debug_foreign = &first;
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

@@ -5,6 +5,7 @@
  * lock, while the slot is in no list. */
 #include "stack.h"
 
+#include "../dump/debug.h"
 #include "../os/os.h"
 #include "fiber.h"
 
@@ -39,6 +40,12 @@ struct class {
 	uint32_t     n_cold, max_cold;
 };
 static struct class classes[N_CLASSES];
+
+const struct rt_debug_stacks rt_debug_stacks = {
+	classes, N_CLASSES, sizeof(struct class), offsetof(struct class, slabs),
+	offsetof(struct slab, next), offsetof(struct slab, base), offsetof(struct slab, carved), offsetof(struct slab, warm),
+	CLASS_MIN_SHIFT, GUARD_BYTES, COLOURS, COLOUR_BYTES,
+};
 
 static size_t class_bytes(unsigned k)
 {
