@@ -26,6 +26,8 @@ static struct det_spin locks[LOCKS];
 static struct det_pool pool;
 static _Atomic uint64_t *starts;        /* bit: a block starts in these 16 bytes */
 static _Atomic uint64_t *groups;        /* bit: that word of starts is not 0 (or was) */
+#define GROUP_SHIFT 16                  /* a word of groups stands for so many bytes, as a power of two */
+static _Atomic size_t largest;          /* block ever: no search for a start goes further back */
 
 /* The latest frees, for reports of use after free. Torn entries only spoil a text. */
 #define FREED 1024
@@ -66,6 +68,9 @@ void det_heap_add(uintptr_t start, size_t size, uint64_t gid, uint32_t ctx)
 
 	if (!buckets || !(index = det_pool_get(&pool)))
 		return;
+	for (size_t most = atomic_load_explicit(&largest, memory_order_relaxed); size > most;)
+		if (atomic_compare_exchange_weak_explicit(&largest, &most, size, memory_order_relaxed, memory_order_relaxed))
+			break;
 	r = record_at(index);
 	r->size = size;
 	r->gid = gid;
@@ -116,18 +121,19 @@ bool det_heap_remove(uintptr_t start, struct det_heap_block *out)
 	return index != 0;
 }
 
-/* The nearest start at or below addr, as a unit; false if there is none within reach of the group bitmap. */
+/* The nearest start at or below addr, as a unit; false if there is none that a block as large as the largest could have. The leak check asks this
+ * of every word of every stack, most of them far from any block. */
 static bool start_below(uint64_t unit, uint64_t *out)
 {
 	uint64_t word = atomic_load_explicit(&starts[unit >> 6], memory_order_relaxed) & (~UINT64_C(0) >> (63 - (unit & 63)));
-	uint64_t w = unit >> 6, g = w >> 6, bits;
+	uint64_t w = unit >> 6, g = w >> 6, bits, furthest = (atomic_load_explicit(&largest, memory_order_relaxed) >> GROUP_SHIFT) + 2;
 
 	if (word) {
 		*out = (w << 6) + 63 - (unsigned)__builtin_clzl(word);
 		return true;
 	}
 	bits = atomic_load_explicit(&groups[g], memory_order_relaxed) & ((UINT64_C(1) << (w & 63)) - 1);
-	for (unsigned steps = 0; steps < (1u << 20); steps++) {
+	for (uint64_t steps = 0; steps < furthest; steps++) {
 		while (bits) {
 			w = (g << 6) + 63 - (unsigned)__builtin_clzl(bits);
 			word = atomic_load_explicit(&starts[w], memory_order_relaxed);

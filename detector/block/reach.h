@@ -28,7 +28,7 @@ extern struct det_reach {
 	struct det_range *work; uint64_t n_work;        /* ranges still to be scanned */
 	struct det_range *holes; uint32_t n_holes;      /* not roots; sorted */
 	struct det_member *members;
-	uint32_t      *by_stack;                /* indexes of members, sorted by stack_lo */
+	uint32_t      *by_stack, *by_gid;       /* indexes of members, sorted by stack_lo, by gid */
 	struct rt_wait_entry *waits; uint32_t n_waits;
 	uint64_t      *marked; uint32_t heap_ids;
 	uintptr_t      stacks_lo, stacks_hi;    /* hull of goroutine stacks */

@@ -102,12 +102,19 @@ static bool count_waits(const struct rt_ginfo *info, void *arg)
 
 static bool node_of(uint64_t gid, uint32_t *out)
 {
-	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++)
-		if (det_reach.members[i].gid == gid) {
-			*out = i;
-			return true;
-		}
-	return false;
+	uint32_t lo = 0, hi = det_reach.graph.n_nodes;
+
+	while (lo < hi) {                       /* the first that is not below */
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (det_reach.members[det_reach.by_gid[mid]].gid < gid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == det_reach.graph.n_nodes || det_reach.members[det_reach.by_gid[lo]].gid != gid)
+		return false;
+	*out = det_reach.by_gid[lo];
+	return true;
 }
 
 /* --- waits into terms (research table 7.4) ------------------------------------------------------------------------------------------- */
@@ -215,6 +222,7 @@ void det_waits_to_terms(void)
 }
 
 static uintptr_t stack_key(uint32_t i) { return det_reach.members[i].stack_lo; }
+static uintptr_t gid_key(uint32_t i) { return det_reach.members[i].gid; }
 
 void det_waits_gather(uint32_t max)
 {
@@ -226,6 +234,7 @@ void det_waits_gather(uint32_t max)
 	n = n < max ? n : max;
 	det_reach.members = det_reach_take((n + 1) * sizeof *det_reach.members);
 	det_reach.by_stack = det_reach_take((n + 1) * sizeof *det_reach.by_stack);
+	det_reach.by_gid = det_reach_take((n + 1) * sizeof *det_reach.by_gid);
 	det_reach.graph.nodes = det_reach_take((n + 1) * sizeof *det_reach.graph.nodes);
 	det_reach.waits = det_reach_take((n_waits + 1) * sizeof *det_reach.waits);
 	det_reach.graph.terms = det_reach_take((n_waits + 1) * sizeof *det_reach.graph.terms);
@@ -234,6 +243,7 @@ void det_waits_gather(uint32_t max)
 		return;
 	det_block_door->g_each(note_goroutine, &n);
 	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++)
-		det_reach.by_stack[i] = i;
+		det_reach.by_stack[i] = det_reach.by_gid[i] = i;
 	det_reach_sort(det_reach.by_stack, det_reach.graph.n_nodes, stack_key);
+	det_reach_sort(det_reach.by_gid, det_reach.graph.n_nodes, gid_key);
 }
