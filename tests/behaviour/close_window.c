@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-static int watched = -1;
+static _Atomic int watched = -1;         /* the library closes descriptors on threads of its own, too */
 
 /* The runtime's own call of it, too. */
 __attribute__((visibility("default"))) int close(int fd)
