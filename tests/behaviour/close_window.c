@@ -7,14 +7,16 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-static _Atomic int watched = -1;         /* the library closes descriptors on threads of its own, too */
+static _Atomic int watched = -1;        /* the library closes descriptors on threads of its own, too */
 
 /* The runtime's own call of it, too. */
 __attribute__((visibility("default"))) int close(int fd)
 {
-	if (fd == watched)
+	if (fd == watched) {
 		for (int i = 0; i < 10; i++)
 			csp_yield();
+		watched = -1;                   /* the number may be another's in a moment */
+	}
 	return (int)syscall(SYS_close, fd);
 }
 
