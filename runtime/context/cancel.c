@@ -48,7 +48,8 @@ static void detach_children_locked(csp_context *ctx, csp_context **work)
 	ctx->children = NULL;
 }
 
-static void end_one(csp_context *ctx, int err, int cause, csp_context **work)
+/* false: somebody else ends or has ended it. */
+static bool end_one(csp_context *ctx, int err, int cause, csp_context **work)
 {
 	struct rt_context_hook *hooks, *hook;
 	bool timer_armed;
@@ -56,7 +57,7 @@ static void end_one(csp_context *ctx, int err, int cause, csp_context **work)
 	rt_lock(&ctx->lock);
 	if (ctx->err != 0) {
 		rt_unlock(&ctx->lock);
-		return;
+		return false;
 	}
 	RT_EVENT(release, &rt_self()->view, ctx);
 	ctx->cause = cause;
@@ -75,18 +76,47 @@ static void end_one(csp_context *ctx, int err, int cause, csp_context **work)
 		hooks = hook->next;
 		start_hook(hook);
 	}
+	return true;
 }
 
+static void await_settled(csp_context *ctx)
+{
+	while (!atomic_load_explicit(&ctx->settled, memory_order_acquire))
+		csp_yield();
+}
+
+/* Everything below ctx has ended when this returns, as with Go, whose canceller holds the parent's lock meanwhile. Nodes that others are
+ * ending are waited for last: they are strictly below the node this call ends first, and what those others wait for is below theirs in
+ * turn, so that no two wait for each other. */
 void rt_context_end(csp_context *ctx, int err, int cause)
 {
-	csp_context *work = NULL, *child;
+	csp_context *work = NULL, *ours = NULL, *others = NULL, *node;
 
-	end_one(ctx, err, cause, &work);
-	while ((child = work) != NULL) {
-		work = child->work_next;
-		end_one(child, err, cause, &work);
-		rt_context_unref(child);
+	if (!end_one(ctx, err, cause, &work)) {
+		await_settled(ctx);
+		return;
 	}
+	while ((node = work) != NULL) {
+		work = node->work_next;
+		if (end_one(node, err, cause, &work)) {
+			node->work_next = ours;
+			ours = node;
+		} else {
+			node->work_next = others;
+			others = node;
+		}
+	}
+	while ((node = others) != NULL) {
+		others = node->work_next;
+		await_settled(node);
+		rt_context_unref(node);
+	}
+	while ((node = ours) != NULL) {
+		ours = node->work_next;
+		atomic_store_explicit(&node->settled, true, memory_order_release);
+		rt_context_unref(node);
+	}
+	atomic_store_explicit(&ctx->settled, true, memory_order_release);
 }
 
 void csp_context_cancel(csp_context *ctx)
@@ -104,8 +134,11 @@ int csp_context_err(csp_context *ctx)
 {
 	int err = rt_context_is_background(ctx) ? 0 : __atomic_load_n(&ctx->err, __ATOMIC_ACQUIRE);
 
-	if (err != 0)
+	if (err != 0) {
 		RT_EVENT(acquire, &rt_self()->view, ctx);
+		/* The canceller sets err first: whoever is told of the end finds done closed. */
+		csp_chan_recv_ok_(ctx->done, NULL);
+	}
 	return err;
 }
 

@@ -40,7 +40,8 @@ struct csp_context {
 	csp_context     *next, *prev;
 	bool             linked;
 
-	csp_context     *work_next;             /* in the list of the one canceller that detached it */
+	csp_context     *work_next;             /* in the lists of the one canceller that detached it */
+	_Atomic bool     settled;               /* everything below has ended as well */
 	struct rt_timer  timer;
 };
 
@@ -50,7 +51,7 @@ static inline bool rt_context_is_background(const csp_context *ctx)
 }
 
 void rt_context_unref(csp_context *ctx);                        /* context.c */
-void rt_context_end(csp_context *ctx, int err, int cause);      /* cancel.c: idempotent; the caller keeps ctx alive. Never parks */
+void rt_context_end(csp_context *ctx, int err, int cause);      /* cancel.c: idempotent; the caller keeps ctx alive. May yield */
 csp_context *rt_context_create(csp_context *parent, int64_t deadline_ns, const void *key, void *value, bool is_value);
 
 #endif

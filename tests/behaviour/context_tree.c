@@ -251,8 +251,38 @@ static void cancel_races_with_free(void)
 	}
 }
 
+/* Cancelling the root waits for what another goroutine is just ending below it. */
+static void cancel_returns_when_all_has_ended(void)
+{
+	enum { LEAVES = 300 };
+	csp_chan(int) done = csp_make_chan(int);
+
+	for (int round = 0; round < 100; round++) {
+		csp_context *root = csp_context_with_cancel(NULL), *middle = csp_context_with_cancel(root), *leaf[LEAVES];
+
+		for (int i = 0; i < LEAVES; i++)
+			leaf[i] = csp_context_with_value(i % 7 ? leaf[i - 1] : middle, NULL, NULL);
+		csp_go(cancel_it, middle, done);
+		while (csp_context_err(middle) == 0)
+			csp_yield();
+		EXPECT(has_ended(middle));
+		csp_context_cancel(round % 2 ? root : middle);
+		for (int i = LEAVES - 1; i >= 0; i--) {
+			EXPECT(has_ended(leaf[i]));
+			EXPECT_EQ(csp_context_err(leaf[i]), -ECANCELED);
+		}
+		csp_chan_recv(done);
+		csp_context_free(root);
+		csp_context_free(middle);
+		for (int i = 0; i < LEAVES; i++)
+			csp_context_free(leaf[i]);
+	}
+	csp_chan_free(done);
+}
+
 int main(void)
 {
+	cancel_returns_when_all_has_ended();
 	background_never_ends();
 	end_passes_down_not_up();
 	values_are_found_upwards();
