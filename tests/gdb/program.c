@@ -1,6 +1,5 @@
 /* Goroutines in known states, then a breakpoint (or an abort, for a core). */
 #include <csp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,13 +25,14 @@ static void receiver(void)
 	csp_set_name("reader");
 	reader = csp_id();
 	deeper(3);
+	csp_chan_send(done, 1);
 }
 
 static void sender(void)
 {
 	writer = csp_id();
 	csp_chan_send(full, 7);
-	__asm__ volatile("" : : : "memory");
+	csp_chan_send(done, 1);
 }
 
 static void locker(void)
@@ -40,9 +40,15 @@ static void locker(void)
 	waiter = csp_id();
 	csp_mutex_lock(&mutex);
 	csp_mutex_unlock(&mutex);
+	csp_chan_send(done, 1);
 }
 
 __attribute__((noinline)) void all_parked(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+__attribute__((noinline)) void went_on(void)
 {
 	__asm__ volatile("" : : : "memory");
 }
@@ -66,7 +72,12 @@ int main(int argc, char **argv)
 	all_parked();
 	if (argc > 1 && strcmp(argv[1], "abort") == 0)
 		abort();
+	/* Each of them wakes in the middle of its stack and returns through every frame that was looked at. */
 	csp_mutex_unlock(&mutex);
-	puts("goes on");
+	csp_chan_recv(full);
+	csp_chan_send(empty, 1);
+	for (int i = 0; i < 3; i++)
+		csp_chan_recv(done);
+	went_on();
 	return 0;
 }
