@@ -35,6 +35,36 @@ static void stuck(csp_recv_chan(int) c) { csp_chan_recv(c); }
 static void start(void) { csp_go(stuck, csp_make_chan(int)); }
 int main(void) { start(); csp_sleep(50 * CSP_MILLISECOND); return 0; }
 """
+# argv[1] says who is let go first, and so (nearly always) who closes the cycle last.
+KNOT = """#define CSP_SHORT_NAMES
+#include <csp.h>
+static csp_mutex a, b;
+static void one(chan(char) held, chan(char) on) {
+	csp_mutex_lock(&a);
+	chan_send(held, 1);
+	(void)chan_recv(on);
+	csp_mutex_lock(&b);
+}
+static void two(chan(char) held, chan(char) on) {
+	csp_mutex_lock(&b);
+	chan_send(held, 1);
+	(void)chan_recv(on);
+	csp_mutex_lock(&a);
+}
+int main(int argc, char **argv) {
+	chan(char) held = make_chan(char);
+	chan(char) on[2] = { make_chan(char), make_chan(char) };
+	int first = argc > 1 && *argv[1] == '1';
+	go(one, held, on[0]);
+	go(two, held, on[1]);
+	(void)chan_recv(held);
+	(void)chan_recv(held);
+	chan_send(on[first], 1);
+	csp_yield();
+	chan_send(on[!first], 1);
+	csp_sleep(10 * CSP_SECOND);
+}
+"""
 COMPILERS = [c for c in ("gcc", "clang") if shutil.which(c)]
 
 
@@ -79,6 +109,15 @@ class Run(Case):
 		self.assertIn("seen in 3 runs", shown)
 		os.remove(self.path("race.c")) # the report quotes the source as it was
 		self.assertIn("counter++;", self.run_cspcheck("report", "show", "1").stdout)
+
+	def test_a_knot_is_one_issue_whoever_closes_it(self):
+		self.write("knot.c", KNOT)
+		self.run_cspcheck("cc", "-g", "knot.c", "-o", "knot")
+		for first in "010101":
+			self.run_cspcheck("run", "./knot", first, status=68, env={"CSPMAXPROCS": "1"})
+		self.assertEqual(self.sql("SELECT count(*) FROM run"), [(6,)])
+		self.assertEqual(self.sql("SELECT count(*) FROM issue"), [(1,)])
+		self.assertIn("knot.c:8 ", self.run_cspcheck("deadlocks").stdout)
 
 	def test_several_sources(self):
 		self.write("a.c", "int twice(int); int main(void) { return twice(0); }\n")

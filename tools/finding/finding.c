@@ -122,6 +122,26 @@ goroutine_of(const struct finding *f, uint64_t gid)
 	return NULL;
 }
 
+/* What a race is on is its first object. A knot has no first one: who closes it, and hence stands first, is the schedule's choice. */
+static const char *
+object_names(const struct finding *f, struct obstack *mem)
+{
+	uint32_t n = 0;
+
+	if (rule_find(f->rule)->kind == RULE_RACE)
+		return f->n_objects && f->objects[0].name ? f->objects[0].name : "";
+	const char **names = obstack_alloc(mem, (f->n_objects + 1) * sizeof(*names));
+	for (uint32_t i = 0; i < f->n_objects; i++)
+		if (f->objects[i].name)
+			names[n++] = f->objects[i].name;
+	qsort(names, n, sizeof(*names), by_text);
+	for (uint32_t i = 0; i < n; i++)
+		if (i == 0 || strcmp(names[i], names[i - 1]))
+			obstack_printf(mem, i ? ",%s" : "%s", names[i]);
+	obstack_1grow(mem, '\0');
+	return obstack_finish(mem);
+}
+
 static void
 derive_fingerprint(struct finding *f, struct obstack *mem)
 {
@@ -138,7 +158,8 @@ derive_fingerprint(struct finding *f, struct obstack *mem)
 	}
 	qsort(keys, f->n_parts, sizeof(*keys), by_text);
 
-	obstack_printf(mem, "v1\n%u\n%s\n", f->rule, f->n_objects && f->objects[0].name ? f->objects[0].name : "");
+	const char *names = object_names(f, mem);
+	obstack_printf(mem, "v1\n%u\n%s\n", f->rule, names);
 	for (uint32_t i = 0; i < f->n_parts; i++)
 		if (i == 0 || strcmp(keys[i], keys[i - 1]))
 			obstack_printf(mem, "%s\n", keys[i]);
@@ -150,15 +171,31 @@ derive_fingerprint(struct finding *f, struct obstack *mem)
 	snprintf(f->fingerprint, sizeof(f->fingerprint), "%016lx%016lx", (unsigned long)h.high64, (unsigned long)h.low64);
 }
 
-static const struct frame *
-first_user_frame(const struct finding *f)
+static bool
+stands_before(const struct frame *a, const struct frame *b)
 {
-	const struct frame *top = NULL;
+	int order = strcmp(a->file, b->file);
+	return order < 0 || (order == 0 && a->line < b->line);
+}
 
-	for (uint32_t i = 0; i < f->n_parts; i++)
-		if (finding_user_frames(&f->parts[i].stack, false, &top, 1) && top->file)
-			return top;
-	return top;
+/* The place a finding is listed under: of its first party; of a deadlock, whose parties come in any order, the foremost in the source. */
+static const struct frame *
+site_frame(const struct finding *f)
+{
+	bool any_order = rule_find(f->rule)->kind == RULE_DEADLOCK;
+	const struct frame *site = NULL, *top;
+
+	for (uint32_t i = 0; i < f->n_parts; i++) {
+		if (any_order && strcmp(f->parts[i].role, f->parts[0].role))
+			continue; /* where it waits, not where it took what the others wait for */
+		if (!finding_user_frames(&f->parts[i].stack, false, &top, 1))
+			continue;
+		if (!site || (top->file && (!site->file || (any_order && stands_before(top, site)))))
+			site = top;
+		if (site->file && !any_order)
+			break;
+	}
+	return site;
 }
 
 static void
@@ -191,7 +228,7 @@ derive_title(struct finding *f, struct obstack *mem)
 void
 finding_derive(struct finding *f, struct obstack *mem)
 {
-	const struct frame *top = first_user_frame(f);
+	const struct frame *top = site_frame(f);
 
 	derive_fingerprint(f, mem);
 	derive_title(f, mem);
