@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "block/block.h"
+#include "explore/explore.h"
 #include "hb/goroutines.h"
 #include "hb/hb.h"
 #include "hb/hbcore.h"
@@ -17,6 +18,7 @@
 
 static void g_go(struct rt_gview *parent, struct rt_gview *child, void *pc)
 {
+	det_explore_go(parent, child);
 	det_hb_g_go(parent, child, pc);
 	if (child->id != 1)
 		det_block_go();
@@ -33,6 +35,7 @@ static void g_ready(struct rt_gview *waker, struct rt_gview *g) { det_block_read
 
 static void chan_make(struct rt_gview *g, void *ch, size_t header_bytes, size_t total_bytes, size_t elem_bytes, uint64_t cap, void *pc)
 {
+	det_explore_forget(ch);
 	det_hb_chan_make(g, ch, header_bytes, total_bytes, elem_bytes, cap, pc);
 	det_chan_add((uintptr_t)ch, header_bytes, total_bytes, elem_bytes, cap, g != NULL ? g->id : 0, det_ctx_here(pc));
 }
@@ -47,6 +50,7 @@ static void chan_op(struct rt_gview *g, void *ch, bool is_send, void *pc)
 {
 	if (g != NULL)
 		det_chan_used((uintptr_t)ch, g->id, is_send);
+	det_explore_touch(ch);
 	det_hb_chan_op(g, ch, is_send, pc);
 }
 
@@ -101,6 +105,7 @@ static void on_fork(int phase)
 		det_hb_fork(phase);
 		return;
 	}
+	det_explore_fork(phase);
 	det_hb_fork(phase);
 	det_stream_fork(phase);
 	det_block_knot_fork(phase);
@@ -152,6 +157,7 @@ static void at_exit(void)
 
 	if (det_block_dying())
 		return;
+	det_explore_at_exit();
 	det_block_at_exit();
 	det_goroutine_counts(&started, &ended);
 	det_stream_bye(started, started - ended);
@@ -166,6 +172,7 @@ const struct rt_observer *cspcheck_attach(const struct rt_door *door)
 	if (door->abi != RT_EVENT_ABI || attached)
 		return NULL;
 	attached = true;
+	det_explore_attach(door);
 	det_hb_attach(door);
 	det_block_attach(door, &options);
 	det_record_stream();

@@ -10,6 +10,7 @@
 #include "event/event.h"
 #include "sched/inspect.h"
 #include "sched/lock.h"
+#include "sched/policy.h"
 
 struct rt_g;
 struct rt_m;
@@ -61,7 +62,7 @@ struct rt_g {
 	void     *entry_frame;                  /* private to sched */
 	struct rt_m *m;                         /* running on it; NULL otherwise */
 	struct rt_g *all_next, *all_prev;       /* table of all goroutines; guarded by the table's lock */
-	void     *room[4];                      /* spare words, sched's own */
+	void     *room[1];                      /* time/heap.c: a deadline to be armed */
 
 	/* Sched's own. */
 	void    (*start)(void *frame);          /* the body; entry_frame is its argument */
@@ -71,6 +72,13 @@ struct rt_g {
 	uint32_t  lock_depth;                   /* csp_lock_thread nests */
 	uint8_t   stack_class;                  /* sched/stack.c */
 	bool      main_stack;                   /* goroutine 1: the process's own stack, never recycled */
+
+	/* Under a policy (policy.c); the worker thread's own. */
+	bool      behind;                       /* no alternative while others stand before it */
+	uint8_t   at;                           /* enum rt_point: what it will do next */
+	void     *at_obj;
+	uint64_t  path;
+	uint32_t  n_children, n_timers;         /* started; armed */
 };
 
 /* The running goroutine. Attaches a foreign thread and initialises the runtime on first use. Never NULL. Not cached by compilers
@@ -118,6 +126,7 @@ struct rt_timer {
 	bool     is_func;                       /* has a user callback (room func/func_arg) */
 	void    *func, *func_arg;
 	uint32_t heap_index, heap_id;           /* time/heap.c */
+	uint64_t path;                          /* who its function's goroutine is, under a policy */
 	_Atomic uint32_t state;
 };
 int64_t rt_now_ns(void);

@@ -18,6 +18,7 @@ static const struct command {
 	{ "doctor", "examine compiler, libraries, kernel and debug information", cmd_doctor },
 	{ "leaks", "list the goroutine leaks found so far, in clusters", cmd_leaks },
 	{ "races", "list the data races found so far", cmd_races },
+	{ "replay", "run a program again under a schedule that was seen before", cmd_replay },
 	{ "report", "list | show ID: what is in the results database", cmd_report },
 	{ "run", "compile if source, run, check, store, report", cmd_run },
 	{ "version", "print the version", cmd_version },

@@ -12,6 +12,7 @@
  * single total order of seq_cst operations adds no happens-before of its own.
  *
  * In a signal handler that interrupted the detector, only the operation is done. */
+#include "../explore/explore.h"
 #include "../hb/hbcore.h"
 #include "../report/loss.h"
 #include "libc.h"
@@ -35,6 +36,7 @@ struct step { struct det_g *g; struct det_sync *s; uintptr_t addr; struct det_ra
 /* Lock the object's clock, making it if needs_clock. g stays NULL if the operation has to be done without us. */
 static void begin(struct step *t, const volatile void *p, bool needs_clock, bool stores)
 {
+	det_explore_point(stores ? RT_AT_ATOMIC_RMW : RT_AT_ATOMIC_LOAD, p);
 	t->addr = (uintptr_t)p;
 	t->races.n = 0;
 	t->g = det_me();

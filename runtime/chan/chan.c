@@ -182,6 +182,7 @@ static inline bool chan_send(struct csp_chan *ch, const void *elem, bool may_par
 			return false;
 		rt_park_forever(RT_WAIT_CHAN_SEND_NIL);
 	}
+	RT_POINT(may_park ? RT_AT_SEND : RT_AT_TRY_SEND, ch);
 	RT_EVENT(chan_op, &g->view, ch, true, pc);
 	if (!may_park && rt_chan_send_blocks(ch))
 		return false;
@@ -224,6 +225,7 @@ static inline enum rt_chan_outcome chan_recv(struct csp_chan *ch, void *elem, bo
 			return RT_CHAN_WOULD_BLOCK;
 		rt_park_forever(RT_WAIT_CHAN_RECV_NIL);
 	}
+	RT_POINT(may_park ? RT_AT_RECV : RT_AT_TRY_RECV, ch);
 	RT_EVENT(chan_op, &g->view, ch, false, pc);
 	if (!may_park && rt_chan_recv_blocks(ch))
 		return RT_CHAN_WOULD_BLOCK;
@@ -363,6 +365,7 @@ CSP_API void csp_chan_close_(struct csp_chan *ch)
 
 	if (ch == NULL)
 		rt_panic(RT_MISUSE_CLOSE_NIL, NULL, "close of nil channel", pc);
+	RT_POINT(RT_AT_CLOSE, ch);
 	rt_lock(&ch->lock);
 	if (ch->closed) {
 		rt_unlock(&ch->lock);

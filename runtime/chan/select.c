@@ -397,6 +397,7 @@ CSP_API int csp_select_v(const csp_case *cases, int n)
 			return chosen;
 	}
 
+	RT_POINT(RT_AT_SELECT, n > 0 ? cases[0].chan : NULL);
 	struct selection s = { .g = g, .cases = cases, .pc = pc, .default_case = -1, .after_case = -1 };
 	struct rt_waiter waiters[CASES_ON_STACK];
 	struct csp_chan *order[CASES_ON_STACK];

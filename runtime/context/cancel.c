@@ -92,6 +92,7 @@ void rt_context_end(csp_context *ctx, int err, int cause)
 {
 	csp_context *work = NULL, *ours = NULL, *others = NULL, *node;
 
+	RT_POINT(RT_AT_CONTEXT, ctx);
 	if (!end_one(ctx, err, cause, &work)) {
 		await_settled(ctx);
 		return;
@@ -132,6 +133,7 @@ void csp_context_cancel_cause(csp_context *ctx, int cause)
 
 int csp_context_err(csp_context *ctx)
 {
+	RT_POINT(RT_AT_CONTEXT, ctx);
 	int err = rt_context_is_background(ctx) ? 0 : __atomic_load_n(&ctx->err, __ATOMIC_ACQUIRE);
 
 	if (err != 0) {

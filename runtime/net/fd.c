@@ -59,6 +59,7 @@ ssize_t rt_fd_run(int fd, unsigned event, rt_attempt attempt, const struct rt_io
 {
 	ssize_t n;
 
+	RT_POINT(RT_AT_IO, (void *)(intptr_t)fd);
 	/* As in Go: a deadline that has passed ends the call even if data is there, or a busy peer could outrun it for ever. */
 	if (is_past(rt_fd_deadline(fd, event == POLLOUT)))
 		return -ETIMEDOUT;

@@ -88,6 +88,8 @@ void csp_lock_thread(void)
 	if (g->foreign || g->lock_depth++ > 0)
 		return;
 	g->locked = true;
+	if (rt_policy)                  /* there is only one thread to be pinned to */
+		return;
 	g->lock_m = m;
 	m->locked_g = g;
 	atomic_fetch_or(&m->flags, RT_M_LOCKED);

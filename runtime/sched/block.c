@@ -12,6 +12,8 @@ void rt_block_enter(void)
 		return;
 	g->wait = RT_WAIT_BLOCK;
 	atomic_store_explicit(&g->state, RT_G_SYSCALL, memory_order_relaxed);
+	if (rt_policy)                  /* the only worker: all wait for the call */
+		return;
 	if (atomic_fetch_or(&m->flags, RT_M_STUCK) & RT_M_STUCK)
 		return;
 	atomic_fetch_sub(&rt_sched.n_running, 1);

@@ -90,7 +90,8 @@ static void in_child(void)
 	release_all();
 	rt_poll_after_fork();
 	RT_EVENT(fork, 2);
-	rt_sysmon_start();
+	if (rt_policy == NULL)
+		rt_sysmon_start();
 }
 
 void rt_fork_init(void)

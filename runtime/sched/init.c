@@ -6,6 +6,7 @@
 
 #include "../dump/dump.h"
 #include "../event/event_libtsan.h"
+#include "../event/event_none.h"
 #include "../net/poll.h"
 #include "../os/os.h"
 #include "../os/quick.h"
@@ -47,6 +48,8 @@ static void attach_observer(void)
 	}
 	if (!rt_observer)
 		rt_observer = rt_libtsan_observer();
+	if (!rt_observer && rt_policy)
+		rt_observer = &rt_event_none;
 }
 
 /* The calling thread is the process's first: it becomes goroutine 1 on its own stack and, with a scheduler's stack, a worker. */
@@ -68,6 +71,7 @@ static void adopt_main_thread(void)
 	atomic_store(&rt_sched.n_running, 1);
 	g->view.id = 1;
 	g->main_stack = true;
+	g->path = RT_PATH_MAIN;
 	g->m = m;
 	rt_os_thread_stack(&g->view.stack_lo, &g->view.stack_hi);
 	atomic_store(&g->state, RT_G_RUNNING);
@@ -103,7 +107,8 @@ void rt_init(void)
 	rt_fork_init();
 	rt_dump_guard_exit();
 	atomic_store_explicit(&phase, 2, memory_order_release);
-	rt_sysmon_start();
+	if (rt_policy == NULL)
+		rt_sysmon_start();
 }
 
 /* Checked programs have a goroutine 1 from their first instruction on, even if they never start another. */

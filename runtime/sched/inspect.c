@@ -11,6 +11,7 @@
 #include "../sync/info.h"
 #include "../sync/semtable.h"
 #include "../time/heap.h"
+#include "pick.h"
 #include "sched.h"
 #include "walk.h"
 
@@ -206,6 +207,7 @@ static void own_ranges(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), voi
 		visit(lo, hi, arg);
 	rt_semtable_range(&lo, &hi);
 	visit(lo, hi, arg);
+	rt_policy_ranges(visit, arg);
 	visit((uintptr_t)&rt_sched, (uintptr_t)(&rt_sched + 1), arg);
 	visit((uintptr_t)&rt_main_g, (uintptr_t)(&rt_main_g + 1), arg);
 	for (uint32_t i = 0; i < n; i++) {
@@ -246,4 +248,5 @@ struct rt_door rt_the_door = {
 	.abi = RT_EVENT_ABI, .world_stop = rt_world_stop, .world_start = rt_world_start, .g_each = rt_inspect_each, .g_info = g_info, .obj_info = obj_info,
 	.sources = sources, .g_stack = g_stack, .self = self, .fatal = fatal, .wait_text = rt_wait_text, .own_ranges = own_ranges,
 	.timer_roots = timer_roots, .thread_ids = rt_thread_ids, .threads_starting = threads_starting, .now_ns = rt_now_ns,
+	.policy_set = rt_policy_set, .point = rt_point,
 };

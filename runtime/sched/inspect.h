@@ -5,6 +5,7 @@
 #define CSP_RUNTIME_SCHED_INSPECT_H
 
 #include "../event/event.h"
+#include "policy.h"
 
 enum rt_gstate { RT_G_DEAD, RT_G_RUNNABLE, RT_G_RUNNING, RT_G_WAITING, RT_G_SYSCALL /* csp_block or handed off by sysmon */ };
 
@@ -83,6 +84,10 @@ struct rt_door {
 	int32_t (*thread_ids)(int32_t *tids, int32_t max);  /* OS threads that belong to the runtime (workers, sysmon) */
 	int32_t (*threads_starting)(void);      /* workers created whose number thread_ids does not tell yet */
 	int64_t (*now_ns)(void);
+	/* Who owns the choices of this run (policy.h): to be set while the observer is being attached. A point before an operation of the program
+	 * that the runtime does not see (atomics). */
+	int  (*policy_set)(const struct rt_policy *policy);
+	void (*point)(enum rt_point at, const void *obj);
 };
 
 #endif

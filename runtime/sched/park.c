@@ -15,6 +15,7 @@
 #include "../os/os.h"
 #include "../time/heap.h"
 #include "fiber.h"
+#include "pick.h"
 #include "sched.h"
 #include "stop.h"
 
@@ -115,8 +116,10 @@ struct rt_g *rt_pick_local(struct rt_m *m)
 
 static struct rt_g *next_after_park(struct rt_m *m)
 {
-	if (atomic_load_explicit(&m->flags, memory_order_relaxed))
-		return NULL;
+	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
+
+	if (flags)
+		return flags == RT_M_POLICY ? rt_policy_next_direct(m) : NULL;
 	struct rt_g *next = rt_pick_local(m);
 	if (next && next->lock_m) {
 		m->pending = next;
@@ -132,6 +135,12 @@ static inline __attribute__((always_inline)) void leave(struct rt_m *m, struct r
 	m->after_g = g;
 	m->after_arg = arg;
 	switch_to(m, g, next_after_park(m), false);
+}
+
+void rt_leave_runnable(struct rt_m *m, struct rt_g *g, struct rt_g *to)
+{
+	g->saved_errno = *m->errno_at;
+	switch_to(m, g, to, false);
 }
 
 void rt_park(bool (*commit)(struct rt_g *g, void *arg), void *arg)
@@ -160,7 +169,9 @@ static bool commit_requeue(struct rt_g *g, void *arg)
 	struct rt_m *m = rt_m_self();
 
 	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
-	if (atomic_load_explicit(&m->flags, memory_order_relaxed) || !rt_runq_push(&m->runq, g)) {
+	if (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) {
+		rt_policy_push_yielded(g);
+	} else if (atomic_load_explicit(&m->flags, memory_order_relaxed) || !rt_runq_push(&m->runq, g)) {
 		g->sched_next = NULL;
 		rt_global_push(g);
 		rt_wake_one();
@@ -187,6 +198,11 @@ void rt_yield(void)
 			return;
 		}
 	}
+	if (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) {     /* it is runnable before the next one is chosen */
+		commit_requeue(g, NULL);
+		rt_leave_runnable(m, g, rt_policy_next_direct(m));
+		return;
+	}
 	leave(m, g, commit_requeue, NULL);
 }
 
@@ -209,7 +225,11 @@ void rt_enqueue(struct rt_g *g)
 {
 	struct rt_m *m = rt_m_self();
 
-	if (!m || m->foreign || m->resting || (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY)) {
+	if (m && (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) && !m->resting) {
+		rt_policy_push(g);
+		return;
+	}
+	if (!m || m->foreign || m->resting) {
 		g->sched_next = NULL;
 		rt_global_push(g);
 		if (!m || !m->resting)

@@ -96,7 +96,6 @@ struct rt_sched {
 };
 extern struct rt_sched rt_sched;
 extern struct rt_g rt_main_g;
-extern const struct rt_policy *rt_policy;
 
 /* init.c */
 void rt_init(void);
@@ -164,9 +163,6 @@ void rt_give_away(struct rt_m *m);      /* m's place is free: others may run wha
 
 /* fork.c */
 void rt_fork_init(void);
-
-/* policy.c */
-struct rt_g *rt_policy_pick(void);
 
 static inline uint64_t rt_random(struct rt_m *m)
 {

@@ -6,6 +6,7 @@
 
 #include "../csp.h"
 #include "fiber.h"
+#include "pick.h"
 #include "sched.h"
 #include "stop.h"
 
@@ -31,6 +32,8 @@ void rt_g_init(struct rt_g *g, struct rt_g *parent, void *entry_pc, void *go_pc)
 	g->view.parent_id = parent ? parent->view.id : 0;
 	g->view.entry_pc = entry_pc;
 	g->view.go_pc = go_pc;
+	if (__builtin_expect(rt_policy != NULL, 0))
+		rt_policy_born(g, parent);
 }
 
 struct rt_g *rt_g_create(size_t stack_bytes, struct rt_g *parent, void *entry_pc, void *go_pc)
@@ -127,7 +130,8 @@ static _Noreturn void end(struct rt_g *g)
 	m->after = commit_end;
 	m->after_g = g;
 	m->after_arg = NULL;
-	struct rt_g *next = atomic_load_explicit(&m->flags, memory_order_relaxed) ? NULL : rt_pick_local(m);
+	uint32_t flags = atomic_load_explicit(&m->flags, memory_order_relaxed);
+	struct rt_g *next = flags == RT_M_POLICY ? rt_policy_next_direct(m) : flags ? NULL : rt_pick_local(m);
 	if (next && next->lock_m) {
 		m->pending = next;
 		next = NULL;

@@ -243,7 +243,9 @@ static void *sysmon_main(void *arg)
 	for (;;) {
 		int64_t now = rt_now_ns(), longest = longest_pause(now < calm_until_ns), due = rt_timers_next();
 		int64_t pause = suspicious ? look_min_ns : delay < longest ? delay : longest;
-		if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
+		if (rt_policy)
+			pause = look_max_ns;
+		else if (due != INT64_MAX && !atomic_load(&rt_sched.poller) && due - now < pause)
 			pause = due - now > due_min_ns ? due - now : due_min_ns;
 		if (!atomic_load(&hurry))
 			rt_os_futex_wait(&poked, 0, pause);
@@ -254,6 +256,8 @@ static void *sysmon_main(void *arg)
 		}
 		while (atomic_load(&rt_sched.stop))
 			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
+		if (rt_policy)
+			continue;
 		now = rt_now_ns();
 		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS && now >= calm_until_ns);
 		enum finding found = look_at_all(now, &moved);

@@ -14,6 +14,7 @@
 #include "../os/os.h"
 #include "../time/heap.h"
 #include "fiber.h"
+#include "pick.h"
 #include "sched.h"
 #include "stop.h"
 
@@ -273,7 +274,7 @@ static void block_in_poller(struct rt_m *m)
 	int64_t next = rt_timers_next();
 	if (atomic_load(&m->wake) || atomic_load(&rt_sched.stop))
 		return;
-	if (next != INT64_MAX) {
+	if (next != INT64_MAX && !rt_policy) {  /* a policy's clock stands still meanwhile */
 		int64_t now = rt_now_ns();
 		int64_t earliest = timer_woke_ns + timer_spacing_ns();
 		timeout = (next > earliest ? next : earliest) - now;
@@ -307,7 +308,11 @@ static void rest(struct rt_m *m)
 		if (atomic_load(&rt_sched.stop))
 			rt_stop_here(m);
 		if (atomic_compare_exchange_strong(&rt_sched.poller, &nobody, m)) {
+			if (rt_policy)
+				rt_policy_waits(true);
 			block_in_poller(m);
+			if (rt_policy)
+				rt_policy_waits(false);
 			atomic_store(&rt_sched.poller, NULL);
 			if (rt_any_queue_nonempty() && leave_idle(m))
 				break;
@@ -435,8 +440,7 @@ static struct rt_g *look(struct rt_m *m)
 		return g;
 	}
 	if (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) {
-		take_from_outside(m);
-		return rt_policy_pick();
+		return rt_policy_next(m);
 	}
 	bool look_around = atomic_load_explicit(&m->tick, memory_order_relaxed) % RT_GLOBAL_POLL_TICKS == 0;
 	if (look_around) {

@@ -46,6 +46,7 @@ void csp_cond_signal(csp_cond *c)
 	struct rt_g *g = NULL;
 	uint32_t ticket;
 
+	RT_POINT(RT_AT_SIGNAL, c);
 	RT_EVENT(cond_signal, &rt_self()->view, c, false, __builtin_return_address(0));
 	if (nobody_waits(c))
 		return;
@@ -65,6 +66,7 @@ void csp_cond_broadcast(csp_cond *c)
 	struct rt_sem_bucket *bucket;
 	struct rt_g *list;
 
+	RT_POINT(RT_AT_BROADCAST, c);
 	RT_EVENT(cond_signal, &rt_self()->view, c, true, __builtin_return_address(0));
 	if (nobody_waits(c))
 		return;

@@ -121,7 +121,7 @@ void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema)
 		return;
 	if (old & RT_MUTEX_STARVING) {
 		/* Newcomers do not take a starving lock, so it passes to the woken waiter in any case; go there at once. */
-		if (rt_sem_release(sema, true))
+		if (rt_sem_release(sema, true) && rt_policy == NULL)
 			rt_yield();
 		return;
 	}

@@ -31,6 +31,7 @@ __attribute__((noinline)) void rt_mutex_lock(csp_mutex *m, void *pc)
 {
 	struct rt_g *g = rt_self_inline();
 
+	RT_POINT(RT_AT_LOCK, m);
 	if (!rt_lockword_try(&m->state_)) {
 		struct rt_sem_why why = { m, RT_WAIT_MUTEX, RT_OBJ_MUTEX, RT_OP_LOCK };
 
@@ -53,6 +54,7 @@ __attribute__((noinline)) void rt_mutex_unlock(csp_mutex *m, void *pc)
 
 	if (__builtin_expect(!rt_mutex_is_held_by(m, g->view.id), 0))
 		unlock_misuse(m, pc);
+	RT_POINT(RT_AT_UNLOCK, m);
 	RT_EVENT(mutex_unlock, &g->view, m, pc);
 	set_owner(m, 0);
 	rt_lockword_unlock(&m->state_, &m->sema_);
@@ -87,6 +89,7 @@ bool csp_mutex_try_lock(csp_mutex *m)
 {
 	struct rt_g *g = rt_self_inline();
 
+	RT_POINT(RT_AT_TRY_LOCK, m);
 	if (!rt_lockword_try(&m->state_) && !rt_lockword_try_slow(&m->state_))
 		return false;
 	set_owner(m, g->view.id);

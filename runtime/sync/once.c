@@ -43,6 +43,7 @@ static void wait_for_runner(csp_once *o)
 static void once(csp_once *o, void (*f)(void), void (*f_arg)(void *), void *arg)
 {
 	struct rt_g *g = rt_self();
+	RT_POINT(RT_AT_ONCE, o);
 	uint32_t state = __atomic_load_n(&o->state_, __ATOMIC_ACQUIRE);
 
 	if (state == RT_ONCE_FRESH &&

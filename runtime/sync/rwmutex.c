@@ -25,6 +25,7 @@ void csp_rwmutex_rlock(csp_rwmutex *rw)
 	void *pc = __builtin_return_address(0);
 	struct rt_g *g = rt_self_inline();
 
+	RT_POINT(RT_AT_RLOCK, rw);
 	if (__atomic_add_fetch(&rw->readers_, 1, __ATOMIC_ACQUIRE) < 0) {
 		struct rt_sem_why why = { rw, RT_WAIT_RW_RLOCK, RT_OBJ_RWMUTEX, RT_OP_RLOCK };
 
@@ -36,6 +37,7 @@ void csp_rwmutex_rlock(csp_rwmutex *rw)
 bool csp_rwmutex_try_rlock(csp_rwmutex *rw)
 {
 	struct rt_g *g = rt_self_inline();
+	RT_POINT(RT_AT_TRY_RLOCK, rw);
 	int32_t readers = __atomic_load_n(&rw->readers_, __ATOMIC_RELAXED);
 
 	do {
@@ -55,6 +57,7 @@ void csp_rwmutex_runlock(csp_rwmutex *rw)
 	/* Checked before the event, so that the observer never hears of an unlock that did not happen. */
 	if (before == 0 || before == -MAX_READERS)
 		rt_fatal(RT_MISUSE_RUNLOCK_UNLOCKED, rw, "sync: RUnlock of unlocked RWMutex", pc);
+	RT_POINT(RT_AT_UNLOCK, rw);
 	RT_EVENT(rw_unlock, &g->view, rw, false, pc);
 	before = __atomic_fetch_sub(&rw->readers_, 1, __ATOMIC_RELEASE);
 	if (before > 0)
@@ -72,6 +75,7 @@ void csp_rwmutex_lock(csp_rwmutex *rw)
 	struct rt_sem_why why = { rw, RT_WAIT_RW_LOCK, RT_OBJ_RWMUTEX, RT_OP_LOCK };
 	int32_t readers;
 
+	RT_POINT(RT_AT_LOCK, rw);
 	if (!rt_lockword_try(&rw->writers_))
 		rt_lockword_lock_slow(&rw->writers_, &rw->writers_sema_, &why);
 	readers = __atomic_fetch_sub(&rw->readers_, MAX_READERS, __ATOMIC_ACQ_REL);
@@ -86,6 +90,7 @@ bool csp_rwmutex_try_lock(csp_rwmutex *rw)
 	struct rt_g *g = rt_self_inline();
 	int32_t none = 0;
 
+	RT_POINT(RT_AT_TRY_LOCK, rw);
 	if (!rt_lockword_try(&rw->writers_) && !rt_lockword_try_slow(&rw->writers_))
 		return false;
 	if (!__atomic_compare_exchange_n(&rw->readers_, &none, -MAX_READERS, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
@@ -108,6 +113,7 @@ void csp_rwmutex_unlock(csp_rwmutex *rw)
 		rt_fatal(RT_MISUSE_UNLOCK_UNLOCKED, rw, "sync: Unlock of unlocked RWMutex", pc);
 	if (owner != RT_OWNER_ANY && owner != g->view.id)
 		rt_fatal(RT_MISUSE_UNLOCK_FOREIGN, rw, "sync: Unlock of RWMutex locked by another goroutine", pc);
+	RT_POINT(RT_AT_UNLOCK, rw);
 	RT_EVENT(rw_unlock, &g->view, rw, true, pc);
 	set_owner(rw, 0);
 	readers = __atomic_add_fetch(&rw->readers_, MAX_READERS, __ATOMIC_RELEASE);

@@ -13,6 +13,7 @@ void csp_sema_acquire(csp_sema *s)
 	struct rt_g *g = rt_self();
 	struct rt_sem_why why = { s, RT_WAIT_SEMA, RT_OBJ_SEMA, RT_OP_ACQUIRE };
 
+	RT_POINT(RT_AT_ACQUIRE, s);
 	if (!rt_sem_try_acquire(&s->permits_))
 		rt_sem_acquire(&s->permits_, &why, false);
 	RT_EVENT(sema, &g->view, s, false, pc);
@@ -20,6 +21,7 @@ void csp_sema_acquire(csp_sema *s)
 
 bool csp_sema_try_acquire(csp_sema *s)
 {
+	RT_POINT(RT_AT_TRY_ACQUIRE, s);
 	if (!rt_sem_try_acquire(&s->permits_))
 		return false;
 	RT_EVENT(sema, &rt_self()->view, s, false, __builtin_return_address(0));
@@ -28,6 +30,7 @@ bool csp_sema_try_acquire(csp_sema *s)
 
 void csp_sema_release(csp_sema *s)
 {
+	RT_POINT(RT_AT_UNLOCK, s);
 	RT_EVENT(sema, &rt_self()->view, s, true, __builtin_return_address(0));
 	rt_sem_release(&s->permits_, true);
 }

@@ -89,6 +89,8 @@ static uint32_t choose_locked(const struct rt_sem_waiter *first)
 
 	if (__builtin_expect(rt_policy == NULL, 1))
 		return 0;
+	if (first->w.kind == RT_OBJ_WAITGROUP || first->w.op == RT_OP_RLOCK)
+		return 0;               /* all of them are woken */
 	for (const struct rt_sem_waiter *s = first; s != NULL; s = next_of(s))
 		n++;
 	return n > 1 ? rt_choose(RT_CHOOSE_WAITER, n) : 0;

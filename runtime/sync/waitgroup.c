@@ -25,6 +25,8 @@ static uint64_t add_to_counter(csp_waitgroup *wg, int64_t delta, void *pc)
 
 	if (__builtin_expect(rt_observer == NULL, 1))
 		return __atomic_add_fetch(&wg->state_, step, __ATOMIC_ACQ_REL);
+	if (delta > 0)                  /* a done only lets others go on, as an unlock */
+		RT_POINT(RT_AT_WG_ADD, wg);
 	bucket = rt_sem_lock(&wg->state_);
 	state = __atomic_load_n(&wg->state_, __ATOMIC_RELAXED) + step;
 	RT_EVENT(wg_add, &rt_self()->view, wg, delta, counter_of(state), pc);
@@ -96,6 +98,7 @@ void csp_wg_wait(csp_waitgroup *wg)
 	void *pc = __builtin_return_address(0);
 	struct rt_g *g = rt_self();
 
+	RT_POINT(RT_AT_WG_WAIT, wg);
 	if (is_worth_a_yield(wg))
 		rt_yield();
 	if (join_waiters(wg, pc)) {

@@ -13,6 +13,7 @@
 
 #include "../net/poll.h"
 #include "../os/os.h"
+#include "../sched/pick.h"
 #include "../sched/sched.h"
 
 enum { ARITY = 4, IDLE = 0, ARMED = 1 };
@@ -30,12 +31,17 @@ static _Atomic uint32_t n_armed;                /* n_entries, to be read anywher
 static _Atomic(struct rt_timer *) firing;
 bool (*_Atomic rt_timer_chan_awaited)(void *chan);
 
-int64_t rt_now_ns(void)
+int64_t rt_real_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+int64_t rt_now_ns(void)
+{
+	return __builtin_expect(rt_policy != NULL, 0) ? rt_policy_now_ns() : rt_real_now_ns();
 }
 
 int64_t rt_timers_next(void)
@@ -126,6 +132,8 @@ void rt_timer_start(struct rt_timer *t, int64_t when_ns)
 {
 	rt_lock(&heap_lock);
 	t->when_ns = when_ns;
+	if (rt_policy)
+		rt_policy_timer_armed(t);
 	insert_locked(t);
 	bool earliest = heap[0].t == t;
 	rt_unlock(&heap_lock);
@@ -198,6 +206,8 @@ void rt_timers_run(int64_t now_ns)
 		rt_unlock(&heap_lock);
 		if (!t)
 			break;
+		if (rt_policy)
+			rt_policy_timer_fires(t);
 		t->fire(t, now_ns);
 		atomic_store_explicit(&firing, NULL, memory_order_release);
 	}

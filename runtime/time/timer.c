@@ -103,6 +103,7 @@ static bool disarm_locked(struct csp_timer *timer)
 
 static bool disarm(struct csp_timer *timer)
 {
+	RT_POINT(RT_AT_TIMER, timer);
 	rt_lock(&timer->setting);
 	bool armed = disarm_locked(timer);
 	rt_unlock(&timer->setting);
@@ -171,6 +172,7 @@ bool csp_timer_stop(csp_timer *timer)
 
 bool csp_timer_reset(csp_timer *timer, int64_t ns)
 {
+	RT_POINT(RT_AT_TIMER, timer);
 	rt_lock(&timer->setting);
 	bool armed = disarm_locked(timer);
 	arm_locked(timer, ns);

@@ -9,6 +9,7 @@ int cmd_deadlocks(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_leaks(int argc, char **argv);
 int cmd_races(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -281,6 +281,42 @@ print_json(const struct check *c, const struct process *main, const struct child
 	json_decref(doc);
 }
 
+/* How to see this run again, or how well it followed what it was to follow. Returns the status. */
+static int
+tell_schedule(const struct check *c, const struct child *child, int status)
+{
+	const struct check_plan *plan = c->plan;
+	char token[SCHEDULE_TOKEN_BYTES];
+	struct schedule s;
+	uint64_t step;
+
+	if (!schedule_load(&s, plan->spool, child->pid)) {
+		if (plan->replay)
+			fprintf(stderr, "cspcheck: the program left no schedule; does it use libcsprt?\n");
+		return plan->replay ? EX_UNAVAILABLE : status;
+	}
+	if (plan->replay) {
+		enum schedule_verdict v = schedule_compare(&s, &plan->replay->wanted, plan->replay->is_token, &step);
+		fprintf(stderr, "cspcheck: replay: %s", schedule_verdict_name(v));
+		if (v == SCHEDULE_DRIFTED || v == SCHEDULE_INFEASIBLE)
+			status = STATUS_NONDETERMINISM;
+		if (step)
+			fprintf(stderr, " at step %lu", (unsigned long)step);
+		fprintf(stderr, " (%lu steps, %u preemptions)\n", (unsigned long)s.head.steps, s.head.n_preemptions);
+	} else if (status && schedule_token(&s, token)) {
+		fprintf(stderr, "cspcheck: the same run again: cspcheck replay %s %s\n", token, plan->target);
+	}
+	FILE *f = plan->save ? fopen(plan->save, "we") : NULL;
+	if (plan->save && (!f || schedule_write(&s, f) < 0 || fflush(f))) {
+		fprintf(stderr, "cspcheck: cannot write %s: %s\n", plan->save, strerror(errno));
+		status = f ? EX_IOERR : EX_CANTCREAT;
+	}
+	if (f)
+		fclose(f);
+	schedule_finish(&s);
+	return status;
+}
+
 static int
 open_output(struct check *c)
 {
@@ -354,6 +390,7 @@ run_child(struct check *c)
 		fprintf(stderr, "cspcheck: cannot write %s: %s\n", c->options->output, strerror(errno));
 		status = EX_IOERR;
 	}
+	status = tell_schedule(c, &child, status);
 	print_summary(c, main);
 	return status;
 }

@@ -5,8 +5,11 @@
 #include <stdint.h>
 
 #include "cmd/options.h"
+#include "schedule/schedule.h"
 
 enum fail_on { FAIL_NEW, FAIL_ANY, FAIL_NONE };
+
+struct replay { struct det_schedule wanted; bool is_token; };
 
 struct check_plan {
 	const struct options *options;
@@ -16,6 +19,9 @@ struct check_plan {
 	const char  *program;           /* path to execute */
 	char *const *argv;              /* its arguments, argv[0] as the user wrote it */
 	const char  *spool;             /* existing directory */
+	const struct replay *replay;    /* the schedule that is followed, or NULL */
+	const char  *save;              /* write the schedule there, or NULL */
+	const char  *target;            /* what the user named: the program or its first source */
 	int          tool_argc; char *const *tool_argv;     /* for the session's record */
 };
 

@@ -188,14 +188,31 @@ END_TEST
 
 struct script { uint64_t seed, hash; unsigned steps; };
 
-static uint32_t scripted(void *self, enum rt_choice kind, uint32_t n, const uint64_t *ids)
+static uint32_t draw(struct script *s, uint32_t n)
 {
-	struct script *s = self;
-
 	s->seed = s->seed * 6364136223846793005u + 1442695040888963407u;
-	uint32_t pick = (uint32_t)(s->seed >> 33) % n;
-	s->hash = (s->hash ^ (ids ? ids[pick] : 1000 + pick)) * 1099511628211u;
+	return (uint32_t)(s->seed >> 33) % n;
+}
+
+static void note_step(struct script *s, uint64_t what)
+{
+	s->hash = (s->hash ^ what) * 1099511628211u;
 	s->steps++;
+}
+
+static uint32_t scripted_pick(void *self, const struct rt_candidate *list, uint32_t n, int32_t current)
+{
+	uint32_t pick = draw(self, n);
+
+	note_step(self, list[pick].path + list[pick].at);
+	return pick;
+}
+
+static uint32_t scripted_choose(void *self, enum rt_choice kind, uint32_t n)
+{
+	uint32_t pick = draw(self, n);
+
+	note_step(self, 1000 + pick);
 	return pick;
 }
 
@@ -217,7 +234,7 @@ static void note(int id, csp_chan(int) c)
 
 static void run_under_policy(uint64_t seed, struct script *script, char *out)
 {
-	struct rt_policy policy = { scripted, script };
+	struct rt_policy policy = { scripted_pick, scripted_choose, script };
 	FILE *f = fopen(out, "w");
 
 	*script = (struct script){ .seed = seed };
@@ -269,7 +286,7 @@ END_TEST
 START_TEST(a_policy_is_refused_once_goroutines_exist)
 {
 	struct script script = { 0 };
-	struct rt_policy policy = { scripted, &script };
+	struct rt_policy policy = { scripted_pick, scripted_choose, &script };
 
 	csp_wg_add(&wg, 1);
 	csp_go(spin, 0);
