@@ -179,21 +179,6 @@ void det_block_once_done(struct rt_gview *g, void *o)
 		det_hold_remove((uintptr_t)o, g->id, true);
 }
 
-void det_block_end(struct rt_gview *g)
-{
-	struct det_bg *b = det_block_door != NULL ? det_bg_of(g->id, false) : NULL;
-
-	if (b == NULL)
-		return;
-	det_lock(&walk_lock);
-	b->view = NULL;
-	b->ended = true;
-	bool drop = atomic_load(&b->n_holds) == 0;
-	if (drop)
-		det_bg_drop(g->id);
-	det_unlock(&walk_lock);
-}
-
 /* --- the walk -------------------------------------------------------------------------------------------------------------- */
 
 /* One goroutine that is needed, by which lock. */
@@ -348,6 +333,49 @@ static void judge(struct det_bg *g)
 	det_unlock(&walk_lock);
 	if (fatal)
 		det_block_die(text);
+}
+
+/* --- a goroutine ends ------------------------------------------------------------------------------------------------------- */
+
+struct stuck { const struct det_hold *holds; uint32_t n; struct det_bg *found; };
+
+static bool waits_for_one_of(struct det_bg *b, void *arg)
+{
+	struct stuck *s = arg;
+
+	for (uint32_t i = 0; i < s->n && s->found == NULL; i++)
+		if (b->wants == s->holds[i].lock && atomic_load(&b->verdict) == DET_PROOF_NONE && (s->holds[i].write || b->wants_op != RT_OP_RLOCK))
+			s->found = b;
+	return s->found == NULL;
+}
+
+/* A lock that g still holds is never given back. Who parks for it from now on sees that in its own walk; who waits already is judged here. */
+void det_block_end(struct rt_gview *g)
+{
+	struct det_bg *b = det_block_door != NULL ? det_bg_of(g->id, false) : NULL;
+	struct det_hold holds[HOLDERS_MAX];
+
+	if (b == NULL)
+		return;
+	det_lock(&walk_lock);
+	b->view = NULL;
+	b->ended = true;
+	if (atomic_load(&b->n_holds) == 0) {
+		det_bg_drop(g->id);
+		det_unlock(&walk_lock);
+		return;
+	}
+	struct stuck s = { .holds = holds, .n = det_hold_of(g->id, holds, HOLDERS_MAX) };
+	for (struct det_bg *last = NULL;; last = s.found) {
+		s.found = NULL;
+		if (atomic_load_explicit(&n_wanting, memory_order_relaxed) != 0)
+			det_bg_each(waits_for_one_of, &s);
+		if (s.found == NULL || s.found == last)
+			break;
+		judge(s.found);
+		det_lock(&walk_lock);
+	}
+	det_unlock(&walk_lock);
 }
 
 /* --- parks ------------------------------------------------------------------------------------------------------------------ */
