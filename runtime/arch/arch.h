@@ -11,6 +11,8 @@ struct rt_m;
  * back, the m that side gave. arch/<cpu>/switch.S */
 struct rt_m *rt_switch(void **save_sp, void *to_sp, struct rt_m *m);
 void rt_entry(void);
+/* What a context's function returns when it is done: the context to continue with, as for rt_switch. Nothing returns to this one. */
+struct rt_arrival { void *to_sp; struct rt_m *m; };
 
 /* The worker (or the stand-in of a foreign thread) of this OS thread, NULL before the first use. Read only through rt_m_self(). */
 extern __thread struct rt_m *rt_m_tls __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -26,7 +28,7 @@ static inline struct rt_m *rt_m_self(void)
 }
 
 /* Lay a context below `top` that starts fn(m, arg); returns its sp. */
-static inline void *rt_arch_prepare(void *top, void (*fn)(struct rt_m *, void *), void *arg)
+static inline void *rt_arch_prepare(void *top, struct rt_arrival (*fn)(struct rt_m *, void *), void *arg)
 {
 	uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
 
@@ -52,7 +54,7 @@ static inline struct rt_m *rt_m_self(void)
 	return m;
 }
 
-static inline void *rt_arch_prepare(void *top, void (*fn)(struct rt_m *, void *), void *arg)
+static inline void *rt_arch_prepare(void *top, struct rt_arrival (*fn)(struct rt_m *, void *), void *arg)
 {
 	uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
 

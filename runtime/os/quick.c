@@ -1,4 +1,6 @@
-/* Unlocking by a plain store, and how a waiter is not missed.
+/* Unlocking, and exchanging a worker's runnext, by a plain store.
+ *
+ * How a waiter is not missed:
  *
  *   unlock: restartable { word == LOCKED? · byte 0 of word = 0 }          else: compare-and-swap, wake a waiter
  *   wait:   word |= CONTENDED (locked) · barrier · look at the word again, then count as a waiter and park
@@ -9,6 +11,13 @@
  * A second waiter that finds the mark may park before the first one's barrier is through: if the holder's store still misses it, the
  * first waiter finds the lock free, takes it, and its own unlock, on a marked word, wakes the second.
  * Nothing of the lock is read after the store: whoever takes it next may free it.
+ *
+ * How a runnext is not run twice, nor lost (sched/runq.c; tests/model/runnext.pml):
+ *   owner:  restartable { shut == 0 · old = slot · slot = new }            else: a locked exchange
+ *   thief:  shut++ (locked) · barrier · a locked exchange of slot · shut--
+ * After the barrier the owner has either stored, which the thief's exchange sees, or will find the slot shut and exchange by a locked
+ * instruction as well. An owner that finds it open again sees the slot as the thief left it. Where the kernel refuses the barrier the thief
+ * leaves empty-handed. Thieves are rare: the watcher, and who gives its place away.
  *
  * A program that contends for ever new locks would pay a barrier for each: after BARRIERS_MAX the trick ends for the whole process,
  * with one more barrier. */
@@ -65,6 +74,11 @@ void rt_quick_init(void)
 
 bool rt_quick_in_use(void) { return atomic_load_explicit(&in_use, memory_order_acquire); }
 
+bool rt_quick_fence(void)
+{
+	return !rt_quick_in_use() || barrier();
+}
+
 bool rt_quick_barrier(void)
 {
 	if (!barrier())
@@ -82,5 +96,6 @@ bool rt_quick_barrier(void)
 void rt_quick_init(void) { }
 bool rt_quick_in_use(void) { return false; }
 bool rt_quick_barrier(void) { return true; }
+bool rt_quick_fence(void) { return true; }
 
 #endif

@@ -68,7 +68,7 @@ void rt_run_after(struct rt_m *m)
 	}
 }
 
-static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
+static inline __attribute__((always_inline)) void depart(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
 {
 	if (from) {
 		rt_critical_enter();
@@ -81,6 +81,11 @@ static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, stru
 	__atomic_store_n(&m->g, to, __ATOMIC_RELAXED);
 	RT_EVENT(g_switch, to ? &to->view : NULL);
 	rt_fiber_leave(m, from, to, from_ends);
+}
+
+static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
+{
+	depart(m, from, to, from_ends);
 	m = rt_switch(from ? &from->sp : &m->sched_sp, to ? to->sp : m->sched_sp, m);
 	rt_fiber_arrive(m, from);
 	rt_run_after(m);
@@ -88,6 +93,12 @@ static inline __attribute__((always_inline)) void switch_to(struct rt_m *m, stru
 		*m->errno_at = from->saved_errno;
 		rt_critical_leave();
 	}
+}
+
+struct rt_arrival rt_leave_for_good(struct rt_m *m, struct rt_g *from, struct rt_g *to)
+{
+	depart(m, from, to, true);
+	return (struct rt_arrival){ to ? to->sp : m->sched_sp, m };
 }
 
 void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends)
@@ -106,7 +117,7 @@ struct rt_g *rt_pick_local(struct rt_m *m)
 	if (tick % RT_GLOBAL_POLL_TICKS == 0)
 		return NULL;
 	if (atomic_load_explicit(&m->runq.runnext, memory_order_relaxed)) {
-		g = atomic_exchange_explicit(&m->runq.runnext, NULL, memory_order_acq_rel);
+		g = rt_runnext_exchange(&m->runq, NULL);
 		if (g && (++m->streak < RT_RUNNEXT_BUDGET || rt_runq_len(&m->runq) == 0 || !rt_runq_push(&m->runq, g)))
 			return g;
 	}
@@ -206,6 +217,26 @@ void rt_yield(void)
 	leave(m, g, commit_requeue, NULL);
 }
 
+static bool commit_return(struct rt_g *g, void *arg)
+{
+	struct rt_m *m = rt_m_self();
+
+	if (atomic_load_explicit(&m->flags, memory_order_relaxed) || atomic_load_explicit(&m->runq.runnext, memory_order_relaxed))
+		return commit_requeue(g, arg);
+	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
+	atomic_store_explicit(&m->runq.runnext, g, memory_order_release);
+	return true;
+}
+
+bool rt_yield_to_next(struct rt_m *m)
+{
+	if (atomic_load_explicit(&m->flags, memory_order_relaxed) || m->foreign || rt_runq_len(&m->runq) != 0 ||
+	    !atomic_load_explicit(&m->runq.runnext, memory_order_relaxed))
+		return false;
+	leave(m, m->g, commit_return, NULL);
+	return true;
+}
+
 /* The ring is full: half of it and g go to the global queue. */
 static void overflow(struct rt_m *m, struct rt_g *g)
 {
@@ -242,7 +273,7 @@ void rt_enqueue(struct rt_g *g)
 			atomic_store_explicit(&m->runq.runnext, g, memory_order_release);
 			g = NULL;
 		} else {
-			g = atomic_exchange_explicit(&m->runq.runnext, g, memory_order_acq_rel);
+			g = rt_runnext_exchange(&m->runq, g);
 		}
 	}
 	if (!g) {

@@ -72,8 +72,13 @@ struct rt_g *rt_runq_take(struct rt_runq *q)
 {
 	struct rt_g *g = rt_runq_pop_to_move(q);
 
-	if (!g && atomic_load_explicit(&q->runnext, memory_order_relaxed))
-		g = atomic_exchange_explicit(&q->runnext, NULL, memory_order_acq_rel);
+	if (!g && atomic_load_explicit(&q->runnext, memory_order_relaxed)) {
+		/* os/quick.c says why. */
+		atomic_fetch_add_explicit(&q->runnext_shut, 1, memory_order_seq_cst);
+		if (rt_quick_fence())
+			g = atomic_exchange_explicit(&q->runnext, NULL, memory_order_acq_rel);
+		atomic_fetch_sub_explicit(&q->runnext_shut, 1, memory_order_release);
+	}
 	return g;
 }
 

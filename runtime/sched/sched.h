@@ -110,7 +110,7 @@ void rt_ms_hold(bool hold);             /* fork.c */
 
 /* worker.c */
 void rt_worker_loop(struct rt_m *m) __attribute__((noreturn));
-void rt_worker_context(struct rt_m *m, void *arg);
+struct rt_arrival rt_worker_context(struct rt_m *m, void *arg);
 void rt_wake_for(struct rt_m *m);       /* m, the caller's, pushed onto its ring what it may get through itself */
 void rt_wake_one(void);                 /* after publishing work: get another worker going if that is worth it */
 bool rt_any_queue_nonempty(void);
@@ -121,11 +121,15 @@ void rt_external_work(void);
 /* park.c */
 void rt_run_after(struct rt_m *m);
 void rt_switch_to(struct rt_m *m, struct rt_g *from, struct rt_g *to, bool from_ends);
+/* What comes before the switch from `from`, which has ended, to `to`; the switch itself is arch's. */
+struct rt_arrival rt_leave_for_good(struct rt_m *m, struct rt_g *from, struct rt_g *to);
 void rt_enqueue(struct rt_g *g);        /* RUNNABLE; onto the caller's queue, or the global one */
 struct rt_g *rt_pick_local(struct rt_m *m);
+/* If nothing but a runnext waits on m, the caller's worker: let it run, and take its place. */
+bool rt_yield_to_next(struct rt_m *m);
 
 /* spawn.c */
-void rt_g_body(struct rt_m *m, void *arg);
+struct rt_arrival rt_g_body(struct rt_m *m, void *arg);
 void rt_g_init(struct rt_g *g, struct rt_g *parent, void *entry_pc, void *go_pc);
 
 /* foreign.c */

@@ -115,11 +115,9 @@ static bool commit_end(struct rt_g *g, void *arg)
 	return true;
 }
 
-/* The last words of g, on its own stack. */
-static _Noreturn void end(struct rt_g *g)
+/* The last words of g, on its own stack. Returns who runs next, NULL for the scheduler. */
+static struct rt_g *end(struct rt_m *m, struct rt_g *g)
 {
-	struct rt_m *m = rt_m_self();
-
 	RT_EVENT(g_end, &g->view);
 	if (g->locked) {                /* the thread goes on as an ordinary worker */
 		g->locked = false;
@@ -136,11 +134,19 @@ static _Noreturn void end(struct rt_g *g)
 		m->pending = next;
 		next = NULL;
 	}
-	rt_switch_to(m, g, next, true);
+	return next;
+}
+
+/* From somewhere within g's calls. */
+static _Noreturn void end_here(struct rt_g *g)
+{
+	struct rt_m *m = rt_m_self();
+
+	rt_switch_to(m, g, end(m, g), true);
 	rt_throw("end: a finished goroutine was resumed");
 }
 
-void rt_g_body(struct rt_m *m, void *arg)
+struct rt_arrival rt_g_body(struct rt_m *m, void *arg)
 {
 	struct rt_g *g = arg;
 
@@ -152,7 +158,10 @@ void rt_g_body(struct rt_m *m, void *arg)
 	g->start(g->entry_frame);
 	if (g->defers && rt_run_defers)
 		rt_run_defers(g);
-	end(g);
+	if (rt_fiber_tools != 0)                /* instrumented code must not run after the last words to a sanitizer */
+		end_here(g);
+	m = rt_m_self();
+	return rt_leave_for_good(m, g, end(m, g));
 }
 
 void csp_exit_goroutine(void)
@@ -163,7 +172,7 @@ void csp_exit_goroutine(void)
 		rt_run_defers(g);
 	if (g->foreign)
 		pthread_exit(NULL);
-	end(g);
+	end_here(g);
 }
 
 struct go_call { void (*fn)(void *); void *arg; };

@@ -511,7 +511,7 @@ void rt_worker_loop(struct rt_m *m)
 }
 
 /* First arrival in a scheduler context that is not a thread's own stack (the main thread's). */
-void rt_worker_context(struct rt_m *m, void *arg)
+struct rt_arrival rt_worker_context(struct rt_m *m, void *arg)
 {
 	rt_fiber_arrive(m, NULL);
 	rt_run_after(m);

@@ -82,15 +82,12 @@ static bool join_waiters(csp_waitgroup *wg, void *pc)
 	return joined;
 }
 
-/* Somebody started one goroutine and waits for it: let it run first, with nobody else before us afterwards. Often nothing is left to wait
- * for then, which spares the parking and the waking. */
-static bool is_worth_a_yield(const csp_waitgroup *wg)
+/* Somebody started one goroutine and waits for it: let it run first and be back next. Often nothing is left to wait for then, which spares
+ * the parking and the waking. */
+static inline void let_the_one_run(const csp_waitgroup *wg)
 {
-	struct rt_m *m = rt_m_self();
-
-	return rt_observer == NULL && rt_policy == NULL && !m->foreign && counter_of(__atomic_load_n(&wg->state_, __ATOMIC_RELAXED)) == 1 &&
-	       atomic_load_explicit(&m->runq.runnext, memory_order_relaxed) != NULL && rt_runq_len(&m->runq) == 0 &&
-	       atomic_load_explicit(&m->flags, memory_order_relaxed) == 0;
+	if (rt_observer == NULL && rt_policy == NULL && counter_of(__atomic_load_n(&wg->state_, __ATOMIC_RELAXED)) == 1)
+		rt_yield_to_next(rt_m_self());
 }
 
 void csp_wg_wait(csp_waitgroup *wg)
@@ -99,8 +96,7 @@ void csp_wg_wait(csp_waitgroup *wg)
 	struct rt_g *g = rt_self();
 
 	RT_POINT(RT_AT_WG_WAIT, wg);
-	if (is_worth_a_yield(wg))
-		rt_yield();
+	let_the_one_run(wg);
 	if (join_waiters(wg, pc)) {
 		struct rt_sem_why why = { wg, RT_WAIT_WAITGROUP, RT_OBJ_WAITGROUP, RT_OP_WAIT };
 

@@ -7,7 +7,10 @@
  * in [sp, sp + 64)). It resumes by `ret`, which keeps the return-address predictor in step with the calls. The value returned on
  * the resumed side is the m given by the side that switched, so that no thread-local read follows a switch.
  *
- *   rt_entry: where a new context begins; its frame is laid by rt_arch_prepare. Unwinding ends here.
+ *   rt_entry: where a new context begins; its frame is laid by rt_arch_prepare. Unwinding ends here. Its function says, when it is done, where
+ *   to go on (struct rt_arrival).
+ * A new context is jumped to, and a finished one leaves from here with all its calls returned: what it was switched from is then resumed
+ * with the predictor as it was left, which knows the way back (four returns, 20 ns of a start and join).
  *
  * The property note claims IBT (indirect branches land on endbr64) but not SHSTK: a switch changes stacks behind a shadow stack's back. */
 	.text
@@ -57,7 +60,15 @@ rt_switch:
 	popq %r15
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %r15
+	leaq rt_entry(%rip), %rcx
+	cmpq %rcx, (%rsp)
+	je 1f
 	ret
+1:	addq $8, %rsp
+	.cfi_undefined rip
+	.cfi_undefined rsp
+	.cfi_undefined rbp
+	jmp rt_entry
 	.cfi_endproc
 	.size rt_switch, . - rt_switch
 
@@ -75,8 +86,21 @@ rt_entry:
 	movq %rax, %rdi                         /* m, from the switch */
 	movq %r12, %rsi                         /* arg */
 	xorl %ebp, %ebp
-	call *%rbx                              /* void (*)(struct rt_m *m, void *arg); never returns */
-	ud2
+	call *%rbx                              /* struct rt_arrival (*)(struct rt_m *m, void *arg) */
+	movq %rax, %rsp
+	movq %rdx, %rax
+	popq %rbx
+	popq %rbp
+	popq %r12
+	popq %r13
+	popq %r14
+	popq %r15
+	leaq rt_entry(%rip), %rcx
+	cmpq %rcx, (%rsp)
+	je 1f
+	ret
+1:	addq $8, %rsp
+	jmp rt_entry
 	.cfi_endproc
 	.size rt_entry, . - rt_entry
 
