@@ -7,10 +7,14 @@
  * The store touches byte 0 alone, where nothing but LOCKED lives, so it cannot undo what others write above it. The barrier
  * (MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) restarts every thread that is between the look and the store, and the kernel restarts those
  * that were preempted there; so after it the holder has either stored, which the waiter's second look sees, or will find the word
- * marked and take the other path. CONTENDED stays for ever: a lock is marked once in its life, and the barrier paid once.
+ * marked and take the other path.
  * A second waiter that finds the mark may park before the first one's barrier is through: if the holder's store still misses it, the
  * first waiter finds the lock free, takes it, and its own unlock, on a marked word, wakes the second.
  * Nothing of the lock is read after the store: whoever takes it next may free it.
+ * A marked lock pays a locked instruction for each unlocking. Now and then a holder who finds it marked, nobody waiting and the last barrier
+ * long ago exchanges the whole word for "free": the mark is gone, until the next who finds it held. Nobody is between look and
+ * store then, for that is the holder, and who parks has counted himself in a word that is still marked, so the mark stays. One who marked
+ * before, and waits for his barrier, finds no mark or another's and does as if he came anew (tests/model/mark.pml).
  *
  * How a runnext is not run twice, nor lost (sched/runq.c; tests/model/runnext.pml):
  *   owner:  restartable { shut == 0 · old = slot · slot = new }            else: a locked exchange
@@ -19,8 +23,8 @@
  * instruction as well. An owner that finds it open again sees the slot as the thief left it. Where the kernel refuses the barrier the thief
  * leaves empty-handed. Thieves are rare: the watcher, and who gives its place away.
  *
- * A program that contends for ever new locks would pay a barrier for each: after BARRIERS_MAX the trick ends for the whole process,
- * with one more barrier. */
+ * A program that contends for ever new locks would pay a barrier for each: after BARRIERS_MAX that come within calm_ns of another the trick ends
+ * for the whole process, with one more barrier. */
 #include "quick.h"
 
 #include <linux/membarrier.h>
@@ -28,9 +32,11 @@
 #include <stddef.h>
 #include <sys/single_threaded.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BARRIERS_MAX = 4096 };
+static const int64_t calm_ns = 2000000;
 
 #if RT_QUICK_UNLOCK
 
@@ -43,6 +49,7 @@ enum { RSEQ_CS_OFFSET = 8 };
 int64_t rt_quick_offset;
 static _Atomic bool in_use;             /* cleared only when no thread can be between the look and the store */
 static _Atomic uint32_t barriers;
+static _Atomic int64_t last_ns;
 
 static bool barrier(void)
 {
@@ -74,6 +81,19 @@ void rt_quick_init(void)
 
 bool rt_quick_in_use(void) { return atomic_load_explicit(&in_use, memory_order_acquire); }
 
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+bool rt_quick_is_calm(void)
+{
+	return now_ns() - atomic_load_explicit(&last_ns, memory_order_relaxed) > calm_ns;
+}
+
 bool rt_quick_fence(void)
 {
 	return !rt_quick_in_use() || barrier();
@@ -81,9 +101,12 @@ bool rt_quick_fence(void)
 
 bool rt_quick_barrier(void)
 {
+	int64_t now = now_ns();
+	bool is_rare = now - atomic_exchange_explicit(&last_ns, now, memory_order_relaxed) > calm_ns;
+
 	if (!barrier())
 		return false;
-	if (atomic_fetch_add_explicit(&barriers, 1, memory_order_relaxed) == BARRIERS_MAX) {
+	if (!is_rare && atomic_fetch_add_explicit(&barriers, 1, memory_order_relaxed) == BARRIERS_MAX) {
 		__atomic_store_n(&rt_quick_offset, 0, __ATOMIC_SEQ_CST);
 		if (barrier())
 			atomic_store_explicit(&in_use, false, memory_order_release);
@@ -97,5 +120,6 @@ void rt_quick_init(void) { }
 bool rt_quick_in_use(void) { return false; }
 bool rt_quick_barrier(void) { return true; }
 bool rt_quick_fence(void) { return true; }
+bool rt_quick_is_calm(void) { return false; }
 
 #endif

@@ -95,6 +95,7 @@ static inline void *rt_quick_exchange(void *_Atomic *slot, void *new, const _Ato
 bool rt_quick_in_use(void);
 /* Every rt_quick_unlock that did not see what the caller wrote before has stored, and the caller sees that. False: refused. */
 bool rt_quick_barrier(void);
+bool rt_quick_is_calm(void);            /* the last such barrier is long ago: another would cost next to nothing */
 /* Every rt_quick_exchange that did not see what the caller wrote before has stored, and the caller sees that. False: refused. */
 bool rt_quick_fence(void);
 /* While the runtime initialises, if there is no observer. */

@@ -33,6 +33,7 @@ struct rt_m {
 	_Atomic uint32_t flags;
 	_Atomic uint32_t tick;                          /* goroutines run; written by the thread, read by sysmon */
 	uint32_t     streak;                            /* consecutive picks of runnext */
+	uint32_t     marked_unlocks;                    /* sync/lockword.c */
 	uint32_t     wakes_to_skip;                     /* pushes that wake nobody; worker.c */
 	uint32_t     woken_tick;
 	int64_t      woken_ns, sought_ns;               /* awake since; of that, looking for work */

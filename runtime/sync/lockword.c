@@ -113,6 +113,18 @@ void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_
 	}
 }
 
+enum { LOOK_EVERY = 512 };
+
+void rt_lockword_unlock_marked(uint32_t *state, uint32_t *sema, struct rt_m *m)
+{
+	uint32_t marked = RT_MUTEX_LOCKED | RT_MUTEX_CONTENDED;
+
+	if (__builtin_expect(++m->marked_unlocks % LOOK_EVERY == 0 && __atomic_load_n(state, __ATOMIC_RELAXED) == marked && rt_quick_is_calm(), 0) &&
+	    __atomic_compare_exchange_n(state, &marked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		return;
+	rt_lockword_unlock(state, sema);
+}
+
 void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema)
 {
 	uint32_t old = __atomic_sub_fetch(state, RT_MUTEX_LOCKED, __ATOMIC_RELEASE);

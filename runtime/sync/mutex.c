@@ -79,7 +79,7 @@ void csp_mutex_unlock(csp_mutex *m)
 	if (__builtin_expect(rt_observer == NULL && owner_of(m) == g->view.id, 1)) {
 		__atomic_store_n(&m->owner_, 0, __ATOMIC_RELAXED);
 		if (__builtin_expect(!rt_quick_unlock(&m->state_), 0))
-			rt_lockword_unlock(&m->state_, &m->sema_);
+			rt_lockword_unlock_marked(&m->state_, &m->sema_, g->m);
 	} else {
 		rt_mutex_unlock(m, __builtin_return_address(0));
 	}

@@ -20,12 +20,14 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "byte 0 is the lowest");
 
+/* Also past waiters, as rt_lockword_lock_slow does, unless it is handed over to them. */
 static inline bool rt_lockword_try(uint32_t *state)
 {
-	/* One byte is read because the word may still be on its way from the store buffer, in parts. */
-	uint32_t free_state = (uint32_t)__atomic_load_n((uint8_t *)state + 1, __ATOMIC_RELAXED) << 8 & RT_MUTEX_CONTENDED;
+	/* One byte is read because the word may still be on its way from the store buffer, in parts. It has all but the count of 32 waiters or more. */
+	uint32_t free_state = (uint32_t)__atomic_load_n((uint8_t *)state + 1, __ATOMIC_RELAXED) << 8;
 
-	return __atomic_compare_exchange_n(state, &free_state, free_state | RT_MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return !(free_state & RT_MUTEX_STARVING) &&
+	       __atomic_compare_exchange_n(state, &free_state, free_state | RT_MUTEX_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* try_lock also when there are waiters, but not into a starving mutex. */
@@ -33,14 +35,24 @@ bool rt_lockword_try_slow(uint32_t *state);
 void rt_lockword_lock_slow(uint32_t *state, uint32_t *sema, const struct rt_sem_why *why);
 void rt_lockword_unlock_slow(uint32_t *state, uint32_t *sema);
 
+/* Is nobody to be woken when a lock with this word is released? */
+static inline bool rt_lockword_owes_nothing(uint32_t word)
+{
+	return !(word & RT_MUTEX_STARVING) && (word < RT_MUTEX_WAITER || word & RT_MUTEX_WOKEN);
+}
+
 /* The caller holds the lock. May yield (hand-off of a starving lock). */
 static inline void rt_lockword_unlock(uint32_t *state, uint32_t *sema)
 {
-	uint32_t locked = __atomic_load_n(state, __ATOMIC_RELAXED) & (RT_MUTEX_LOCKED | RT_MUTEX_CONTENDED);
+	uint32_t old = __atomic_load_n(state, __ATOMIC_RELAXED);
 
-	if (__builtin_expect(!__atomic_compare_exchange_n(state, &locked, locked & ~RT_MUTEX_LOCKED, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
+	if (__builtin_expect(!rt_lockword_owes_nothing(old) || !(old & RT_MUTEX_LOCKED) ||
+	    !__atomic_compare_exchange_n(state, &old, old & ~RT_MUTEX_LOCKED, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 0))
 		rt_lockword_unlock_slow(state, sema);
 }
+
+/* The same for a csp_mutex, whose CONTENDED mark goes when it has not been contended for a while (os/quick.c). */
+void rt_lockword_unlock_marked(uint32_t *state, uint32_t *sema, struct rt_m *m);
 
 /* rt_self without a call on the usual path. */
 static inline struct rt_g *rt_self_inline(void)
