@@ -3,7 +3,10 @@
 #include "poll.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +53,25 @@ bool rt_fd_is_ready(int fd, short events)
 	return poll(&p, 1, 0) != 0;
 }
 
+ssize_t rt_fd_recv(int fd, const struct rt_io *io)
+{
+	union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+	struct iovec iov = { io->buf, io->bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t n;
+
+	if (io->emptied != NULL)
+		*io->emptied = false;
+	if (io->emptied == NULL || !rt_fd_tells_rest(fd))
+		n = recv(fd, io->buf, io->bytes, io->flags | MSG_DONTWAIT);
+	else if ((n = recvmsg(fd, &msg, io->flags | MSG_DONTWAIT)) > 0) {
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+		*io->emptied = c != NULL && c->cmsg_level == IPPROTO_TCP && c->cmsg_type == TCP_CM_INQ && *(int *)CMSG_DATA(c) == 0;
+	}
+	return n < 0 ? -errno : n;
+}
+
 static bool is_past(int64_t deadline_ns)
 {
 	return deadline_ns != INT64_MAX && deadline_ns <= rt_now_ns();
@@ -64,14 +86,18 @@ ssize_t rt_fd_run(int fd, unsigned event, rt_attempt attempt, const struct rt_io
 	if (is_past(rt_fd_deadline(fd, event == POLLOUT)))
 		return -ETIMEDOUT;
 	for (;;) {
+		struct rt_fd_seen seen = rt_fd_see(fd);
 		int r;
 
-		n = attempt(fd, io);
+		n = io->emptied != NULL && rt_fd_is_drained(fd, seen) ? -EAGAIN : attempt(fd, io);
 		if (n == -EINTR)
 			continue;
-		if (n != -EAGAIN)
+		if (n != -EAGAIN) {
+			if (io->emptied != NULL && *io->emptied)
+				rt_fd_drained(fd, seen);
 			return n;
-		r = rt_fd_wait(fd, event, INT64_MAX);
+		}
+		r = rt_fd_wait(fd, event, seen, INT64_MAX);
 		if (r < 0)
 			return r;
 	}
@@ -83,12 +109,13 @@ int csp_wait_fd(int fd, int events, int64_t deadline_ns)
 	if (!(events & (POLLIN | POLLOUT)))
 		return -EINVAL;
 	for (;;) {
+		struct rt_fd_seen seen = rt_fd_see(fd);
 		struct pollfd p = { .fd = fd, .events = (short)events };
 		int r;
 
 		if (poll(&p, 1, 0) > 0)
 			return p.revents & POLLNVAL ? -EBADF : p.revents;
-		r = rt_fd_wait(fd, (unsigned)events, deadline_ns == 0 ? INT64_MAX : deadline_ns);
+		r = rt_fd_wait(fd, (unsigned)events, seen, deadline_ns == 0 ? INT64_MAX : deadline_ns);
 		if (r < 0)
 			return r;
 	}

@@ -27,8 +27,12 @@ struct rt_io {
 	size_t              bytes;
 	const struct iovec *iov;
 	int                 n_iov, flags;
+	bool               *emptied;            /* a plain read of bytes > 0: set by an attempt that knows it left nothing. Otherwise NULL */
 };
 typedef ssize_t (*rt_attempt)(int fd, const struct rt_io *io);  /* >= 0 or -errno; -EAGAIN: wait */
+
+/* recv, for attempts. */
+ssize_t rt_fd_recv(int fd, const struct rt_io *io);
 
 /* Attempt until it is not -EAGAIN; the deadline of fd and csp_close_fd end it. May park. */
 ssize_t rt_fd_run(int fd, unsigned event, rt_attempt attempt, const struct rt_io *io);

@@ -17,7 +17,7 @@ static ssize_t on_socket(int fd, const struct rt_io *io, short event)
 	struct msghdr msg = { .msg_iov = (struct iovec *)io->iov, .msg_iovlen = (size_t)io->n_iov };
 
 	if (event == POLLIN)
-		return result(io->iov != NULL ? recvmsg(fd, &msg, MSG_DONTWAIT) : recv(fd, io->buf, io->bytes, MSG_DONTWAIT));
+		return io->iov != NULL ? result(recvmsg(fd, &msg, MSG_DONTWAIT)) : rt_fd_recv(fd, io);
 	return result(io->iov != NULL ? sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) : send(fd, io->buf, io->bytes, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
@@ -85,7 +85,8 @@ static ssize_t write_once(int fd, const struct rt_io *io)
 ssize_t csp_read(int fd, void *buf, size_t bytes)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_io io = { .buf = buf, .bytes = bytes };
+	bool emptied = false;
+	struct rt_io io = { .buf = buf, .bytes = bytes, .emptied = bytes > 0 ? &emptied : NULL };
 	ssize_t n = rt_fd_run(fd, POLLIN, read_once, &io);
 
 	if (n >= 0)

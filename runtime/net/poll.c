@@ -1,9 +1,15 @@
 /* The poller: epoll, edge-triggered.
  *
  * A record per descriptor number, made on first use and kept for ever; epoll's user data points to it, so an event that comes late, for
- * a descriptor closed meanwhile, at worst ends a wait too early. fd->lock guards a record. ready[] remembers an edge nobody waited
- * for; a wait takes it and ends at once. The program may close(2) and reopen a number behind our back: the kernel forgets the old
- * registration, so each wait renews it (EPOLL_CTL_MOD, which also reports present readiness; ADD when that says ENOENT).
+ * a descriptor closed meanwhile, at worst ends a wait too early. fd->lock guards a record; edges, drained and the deadlines are also read without it.
+ *
+ * No edge is lost: edges[] counts those fetched. Who tries a system call reads the count before; if the call says "not ready" he waits for another
+ * count than that. Either the edge was fetched before he parks, and the count differs, or who fetches it finds him queued.
+ * A read that leaves nothing behind says so (TCP_INQ) and notes the count: until it changes, the next read need not try.
+ *
+ * The program may close(2) and reopen a number behind our back: the kernel forgets the old registration. So one that is parked on is in doubt
+ * until it has been renewed (EPOLL_CTL_MOD, which also reports present readiness; ADD when that says ENOENT): when nobody runs any more and the
+ * poller is about to block, or doubt_ns after the first of the doubted was parked on.
  * Waiters are always contended: an event of the other direction, a deadline and a close may come at once. */
 #include "poll.h"
 
@@ -11,8 +17,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <time.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../os/os.h"
@@ -20,19 +29,34 @@
 
 enum { READ, WRITE, EVENTS_MAX = 64, FDS_MAX = 1 << 24 };
 
+static const int64_t doubt_ns = 10000000;
+
 struct rt_fd {
 	struct rt_lock  lock;
-	bool            registered;
-	bool            ready[2];
+	uint32_t        registered_in;          /* the epoll instance (`instance`) that has it; 0: none */
+	uint32_t        interest;               /* epoll's events; grows with what is waited for */
+	bool            tells_rest;             /* TCP_INQ is on */
+	bool            ended;                  /* an end or an error was reported: reads always try */
+	uint32_t        doubted_in;             /* in the list of doubted, and of which instance; 0: not */
+	_Atomic uint32_t edges[2];              /* fetched so far; written under lock */
+	_Atomic uint64_t drained;               /* DRAINED | edges[READ] before a read that left nothing */
 	struct rt_waitq waiters[2];
-	int64_t         deadline_ns[2];         /* 0: none */
+	_Atomic int64_t deadline_ns[2];         /* 0: none */
 	uint32_t        closings;               /* tells a wait that the number changed hands */
+	struct rt_fd   *doubted_next;
 };
+
+static const uint64_t DRAINED = UINT64_C(1) << 32;
 
 static struct rt_fd *table;                     /* reserved once, committed by touch */
 static int epoll_fd = -1, wake_fd = -1;
 static _Atomic uint32_t n_waiters;
 static _Atomic uint32_t wake_pending;
+static uint32_t instance = 1;
+
+static struct rt_lock doubted_lock;             /* taken within fd->lock, released before any other is taken */
+static struct rt_fd  *doubted;
+static _Atomic int64_t doubted_since_ns;        /* when the first came into the list; 0: it is empty */
 
 static int open_epoll(void)
 {
@@ -57,6 +81,10 @@ void rt_poll_after_fork(void)
 	close(epoll_fd);
 	close(wake_fd);
 	atomic_store(&wake_pending, 0);
+	instance++;
+	doubted_lock = (struct rt_lock){ 0 };
+	doubted = NULL;
+	atomic_store(&doubted_since_ns, 0);
 	if (open_epoll() < 0)
 		rt_refused("no epoll in the child of fork", errno);
 }
@@ -98,17 +126,109 @@ static void deliver(struct rt_fd *f, uint32_t events, struct rt_g **list)
 		if (!(events & mask))
 			continue;
 		intptr_t revents = (dir == READ ? POLLIN : POLLOUT) | (events & EPOLLERR ? POLLERR : 0) | (events & EPOLLHUP ? POLLHUP : 0);
-		if (!f->waiters[dir].first)
-			f->ready[dir] = true;
+		atomic_fetch_add_explicit(&f->edges[dir], 1, memory_order_release);
 		wake_all_locked(f, dir, revents, list);
 	}
+	if (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+		f->ended = true;
 	rt_unlock(&f->lock);
+}
+
+static struct rt_fd *record(int fd)
+{
+	return fd >= 0 && fd < FDS_MAX ? &table[fd] : NULL;
+}
+
+/* Another file than was known of: what was seen of its predecessor says nothing. */
+static void forget_locked(struct rt_fd *f)
+{
+	f->registered_in = f->interest = 0;
+	f->tells_rest = f->ended = false;
+	for (int dir = READ; dir <= WRITE; dir++)
+		atomic_fetch_add_explicit(&f->edges[dir], 1, memory_order_release);
+}
+
+static int renew_locked(struct rt_fd *f, int fd)
+{
+	struct epoll_event ev = { .events = f->interest | EPOLLRDHUP | EPOLLET, .data.ptr = f };
+	bool was_registered = f->registered_in == instance;
+
+	if (epoll_ctl(epoll_fd, was_registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0) {
+		int op = errno == ENOENT ? EPOLL_CTL_ADD : errno == EEXIST ? EPOLL_CTL_MOD : 0;
+		uint32_t interest = f->interest;
+
+		if (was_registered)
+			forget_locked(f);
+		if (op == 0 || epoll_ctl(epoll_fd, op, fd, &ev) < 0)
+			return -errno;
+		f->interest = interest;
+		was_registered = false;
+	}
+	f->registered_in = instance;
+	if (!was_registered)
+		f->tells_rest = setsockopt(fd, IPPROTO_TCP, TCP_INQ, &(int){ 1 }, sizeof(int)) == 0;
+	return 0;
+}
+
+static void doubt_locked(struct rt_fd *f)
+{
+	if (f->doubted_in == instance)
+		return;
+	f->doubted_in = instance;
+	rt_lock(&doubted_lock);
+	if (!doubted)
+		atomic_store_explicit(&doubted_since_ns, rt_now_ns(), memory_order_relaxed);
+	f->doubted_next = doubted;
+	doubted = f;
+	rt_unlock(&doubted_lock);
+}
+
+/* Renews all that are in doubt. Those that cannot be waited for any more are told by their next attempt why. */
+static struct rt_g *renew_doubted(void)
+{
+	struct rt_g *list = NULL;
+
+	rt_lock(&doubted_lock);
+	struct rt_fd *next = doubted;
+	doubted = NULL;
+	atomic_store_explicit(&doubted_since_ns, 0, memory_order_relaxed);
+	rt_unlock(&doubted_lock);
+	for (struct rt_fd *f; (f = next); ) {
+		rt_lock(&f->lock);
+		next = f->doubted_next;
+		f->doubted_in = 0;
+		if ((f->waiters[READ].first || f->waiters[WRITE].first) && renew_locked(f, (int)(f - table)) < 0)
+			for (int dir = READ; dir <= WRITE; dir++)
+				wake_all_locked(f, dir, POLLIN | POLLOUT, &list);
+		rt_unlock(&f->lock);
+	}
+	return list;
+}
+
+/* Before the poller looks for events, for at most *timeout_ns. */
+static struct rt_g *settle_doubts(int64_t *timeout_ns)
+{
+	int64_t since_ns = atomic_load_explicit(&doubted_since_ns, memory_order_relaxed), left_ns;
+
+	if (since_ns == 0)
+		return NULL;
+	left_ns = since_ns + doubt_ns - rt_now_ns();
+	if (left_ns > 0 && (*timeout_ns == 0 || atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) > 0)) {
+		if (*timeout_ns < 0 || *timeout_ns > left_ns)
+			*timeout_ns = left_ns;
+		return NULL;
+	}
+	struct rt_g *list = renew_doubted();
+	if (list)
+		*timeout_ns = 0;
+	return list;
 }
 
 struct rt_g *rt_poll(int64_t timeout_ns)
 {
 	struct epoll_event events[EVENTS_MAX];
-	struct rt_g *list = NULL;
+	bool may_block = timeout_ns != 0;
+	struct rt_g *list = settle_doubts(&timeout_ns);
 	int timeout_ms = timeout_ns < 0 ? -1 : 0;
 	uint64_t count;
 	int n;
@@ -126,32 +246,12 @@ struct rt_g *rt_poll(int64_t timeout_ns)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr) {
 			deliver(events[i].data.ptr, events[i].events, &list);
-		} else if (timeout_ns != 0) {           /* the wake-up is for who blocks */
+		} else if (may_block) {                 /* the wake-up is for who blocks */
 			if (read(wake_fd, &count, sizeof count) == sizeof count)
 				atomic_store(&wake_pending, 0);
 		}
 	}
 	return list;
-}
-
-static struct rt_fd *record(int fd)
-{
-	return fd >= 0 && fd < FDS_MAX ? &table[fd] : NULL;
-}
-
-static int renew_locked(struct rt_fd *f, int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = f };
-
-	if (epoll_ctl(epoll_fd, f->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == 0) {
-		f->registered = true;
-		return 0;
-	}
-	if (f->registered && errno == ENOENT)
-		f->ready[READ] = f->ready[WRITE] = false;
-	int op = errno == ENOENT ? EPOLL_CTL_ADD : errno == EEXIST ? EPOLL_CTL_MOD : 0;
-	f->registered = op != 0 && epoll_ctl(epoll_fd, op, fd, &ev) == 0;
-	return f->registered ? 0 : -errno;
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -160,18 +260,14 @@ static int64_t earlier(int64_t a_ns, int64_t b_ns)
 }
 
 /* What a wait would return without parking; 0: park. */
-static int ready_now_locked(struct rt_fd *f, unsigned events, int64_t deadline_ns)
+static int ready_now_locked(struct rt_fd *f, unsigned events, struct rt_fd_seen seen, int64_t deadline_ns)
 {
 	int revents = 0;
 
-	if ((events & POLLIN) && f->ready[READ])
+	if ((events & POLLIN) && atomic_load_explicit(&f->edges[READ], memory_order_relaxed) != seen.edges[READ])
 		revents |= POLLIN;
-	if ((events & POLLOUT) && f->ready[WRITE])
+	if ((events & POLLOUT) && atomic_load_explicit(&f->edges[WRITE], memory_order_relaxed) != seen.edges[WRITE])
 		revents |= POLLOUT;
-	if (revents & POLLIN)
-		f->ready[READ] = false;
-	if (revents & POLLOUT)
-		f->ready[WRITE] = false;
 	if (!revents && deadline_ns != INT64_MAX && deadline_ns <= rt_now_ns())
 		return -ETIMEDOUT;
 	return revents;
@@ -214,7 +310,41 @@ static int park_locked(struct rt_fd *f, struct rt_g *g, int fd, unsigned events,
 	return g->wake ? (int)g->wake_code : -ETIMEDOUT;
 }
 
-int rt_fd_wait(int fd, unsigned events, int64_t deadline_ns)
+struct rt_fd_seen rt_fd_see(int fd)
+{
+	struct rt_fd *f = record(fd);
+	struct rt_fd_seen seen = { { 0, 0 } };
+
+	if (f && rt_ready_to_run())
+		for (int dir = READ; dir <= WRITE; dir++)
+			seen.edges[dir] = atomic_load_explicit(&f->edges[dir], memory_order_acquire);
+	return seen;
+}
+
+bool rt_fd_tells_rest(int fd)
+{
+	struct rt_fd *f = record(fd);
+
+	return f && rt_ready_to_run() && __atomic_load_n(&f->tells_rest, __ATOMIC_RELAXED);
+}
+
+void rt_fd_drained(int fd, struct rt_fd_seen seen)
+{
+	struct rt_fd *f = record(fd);
+
+	if (f && rt_ready_to_run())
+		atomic_store_explicit(&f->drained, DRAINED | seen.edges[READ], memory_order_relaxed);
+}
+
+bool rt_fd_is_drained(int fd, struct rt_fd_seen seen)
+{
+	struct rt_fd *f = record(fd);
+
+	return f && rt_ready_to_run() && atomic_load_explicit(&f->drained, memory_order_relaxed) == (DRAINED | seen.edges[READ]) &&
+	       !__atomic_load_n(&f->ended, __ATOMIC_RELAXED);
+}
+
+int rt_fd_wait(int fd, unsigned events, struct rt_fd_seen seen, int64_t deadline_ns)
 {
 	struct rt_g *g = rt_self();
 	struct rt_fd *f = record(fd);
@@ -223,12 +353,18 @@ int rt_fd_wait(int fd, unsigned events, int64_t deadline_ns)
 	if (!f)
 		return -EBADF;
 	events &= POLLIN | POLLOUT;
+	uint32_t interest = (events & POLLIN ? EPOLLIN : 0) | (events & POLLOUT ? EPOLLOUT : 0);
 	rt_lock(&f->lock);
 	uint32_t closings = f->closings;
-	int err = renew_locked(f, fd);
-	if (err) {
-		rt_unlock(&f->lock);
-		return err == -EPERM ? (int)events : err;
+	bool is_known = f->registered_in == instance && (f->interest & interest) == interest;
+	if (!is_known) {
+		f->interest |= interest;
+		int err = renew_locked(f, fd);
+		if (err) {
+			f->interest = 0;
+			rt_unlock(&f->lock);
+			return err == -EPERM ? (int)events : err;
+		}
 	}
 	do {
 		int64_t until_ns = deadline_ns;
@@ -236,9 +372,12 @@ int rt_fd_wait(int fd, unsigned events, int64_t deadline_ns)
 			until_ns = earlier(until_ns, f->deadline_ns[READ]);
 		if (events & POLLOUT)
 			until_ns = earlier(until_ns, f->deadline_ns[WRITE]);
-		result = ready_now_locked(f, events, until_ns);
-		if (result == 0)
+		result = ready_now_locked(f, events, seen, until_ns);
+		if (result == 0) {
+			if (is_known)
+				doubt_locked(f);
 			result = park_locked(f, g, fd, events, until_ns);
+		}
 		if (f->closings != closings)
 			result = -EBADF;
 	} while (result == -EAGAIN);            /* the deadlines changed */
@@ -263,9 +402,9 @@ void rt_fd_closing(int fd)
 	if (!f || !rt_ready_to_run())
 		return;
 	rt_lock(&f->lock);
-	if (f->registered)
+	if (f->registered_in == instance)
 		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	f->registered = f->ready[READ] = f->ready[WRITE] = false;
+	forget_locked(f);
 	f->deadline_ns[READ] = f->deadline_ns[WRITE] = 0;
 	f->closings++;
 	wake_everybody(f, -EBADF);
@@ -290,7 +429,7 @@ void rt_fd_fresh(int fd)
 	if (!f || !rt_ready_to_run())
 		return;
 	rt_lock(&f->lock);
-	f->registered = f->ready[READ] = f->ready[WRITE] = false;
+	forget_locked(f);
 	f->deadline_ns[READ] = f->deadline_ns[WRITE] = 0;
 	rt_unlock(&f->lock);
 }
@@ -316,9 +455,7 @@ int64_t rt_fd_deadline(int fd, bool write)
 
 	if (!f || !rt_ready_to_run())
 		return INT64_MAX;
-	rt_lock(&f->lock);
-	deadline_ns = f->deadline_ns[write];
-	rt_unlock(&f->lock);
+	deadline_ns = atomic_load_explicit(&f->deadline_ns[write], memory_order_relaxed);
 	return deadline_ns ? deadline_ns : INT64_MAX;
 }
 

@@ -1,17 +1,25 @@
 /* Waiting for descriptors as a parked goroutine. Edge-triggered epoll; a worker out of work polls, the idle worker that owns the
  * poller blocks in epoll_wait until the next timer.
  *
- * Use: make fd non-blocking; try the system call; on EAGAIN call rt_fd_wait and try again. A wait may end early (spurious): loop. */
+ * Use: make fd non-blocking; rt_fd_see; try the system call; on EAGAIN call rt_fd_wait with what was seen, and begin again. A wait may end early. */
 #ifndef CSP_RUNTIME_NET_POLL_H
 #define CSP_RUNTIME_NET_POLL_H
 
 #include "../g.h"
 
+/* What was known of fd before an attempt. */
+struct rt_fd_seen { uint32_t edges[2]; };
+struct rt_fd_seen rt_fd_see(int fd);
+/* Reads: recvmsg on fd tells what it leaves (TCP_INQ); nothing was left by a read that began when `seen` was; nothing has come since `seen`. */
+bool rt_fd_tells_rest(int fd);
+void rt_fd_drained(int fd, struct rt_fd_seen seen);
+bool rt_fd_is_drained(int fd, struct rt_fd_seen seen);
+
 /* Park until fd is ready for one of `events` (POLLIN, POLLOUT), the deadline (absolute csp_now_ns; INT64_MAX: none) passes, or fd is
  * closed through rt_fd_closing. Registers fd on first use.
  * Returns revents > 0 | -ETIMEDOUT | -EBADF (closed, also by rt_fd_closing) | other -errno. A kind of file that epoll refuses
  * (regular files) is always ready. */
-int  rt_fd_wait(int fd, unsigned events, int64_t deadline_ns);
+int  rt_fd_wait(int fd, unsigned events, struct rt_fd_seen seen, int64_t deadline_ns);
 /* Before close(2): takes fd off the poller and wakes its waiters with -EBADF. */
 void rt_fd_closing(int fd);
 void rt_fd_closed(int fd);              /* after it: wakes those who came to wait in between */

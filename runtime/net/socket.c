@@ -62,6 +62,7 @@ int csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes)
 		return r;
 	rt_fd_note_socket(fd, true);
 	rt_edge_connect(addr, addr_bytes);
+	struct rt_fd_seen seen = rt_fd_see(fd);
 	/* A Unix listener's full queue says EAGAIN, and no poll tells when there is room again. */
 	while ((r = connect(fd, addr, addr_bytes) < 0 ? -errno : 0) == -EAGAIN) {
 		int64_t deadline_ns = rt_fd_deadline(fd, true);
@@ -73,9 +74,10 @@ int csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes)
 	if (r != -EINPROGRESS && r != -EINTR)
 		return r;
 	do {
-		r = rt_fd_wait(fd, POLLOUT, INT64_MAX);
+		r = rt_fd_wait(fd, POLLOUT, seen, INT64_MAX);
 		if (r < 0)
 			return r;
+		seen = rt_fd_see(fd);
 		r = connect_outcome(fd);
 	} while (r == -EAGAIN);
 	return r;
@@ -83,9 +85,7 @@ int csp_connect(int fd, const struct sockaddr *addr, socklen_t addr_bytes)
 
 static ssize_t recv_once(int fd, const struct rt_io *io)
 {
-	ssize_t n = recv(fd, io->buf, io->bytes, io->flags | MSG_DONTWAIT);
-
-	return n < 0 ? -errno : n;
+	return rt_fd_recv(fd, io);
 }
 
 static ssize_t send_once(int fd, const struct rt_io *io)
@@ -103,7 +103,8 @@ static ssize_t run(int fd, unsigned event, rt_attempt attempt, const struct rt_i
 ssize_t csp_recv(int fd, void *buf, size_t bytes, int flags)
 {
 	void *pc = __builtin_return_address(0);
-	struct rt_io io = { .buf = buf, .bytes = bytes, .flags = flags };
+	bool emptied = false;
+	struct rt_io io = { .buf = buf, .bytes = bytes, .flags = flags, .emptied = bytes > 0 && (flags & ~MSG_WAITALL) == 0 ? &emptied : NULL };
 	size_t done = 0;
 	ssize_t n;
 

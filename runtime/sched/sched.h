@@ -85,6 +85,7 @@ struct rt_sched {
 	struct rt_m   *_Atomic ms[RT_MS_MAX];
 	_Atomic int32_t n_starting;             /* threads being created */
 	_Atomic(struct rt_m *) poller;          /* who blocks in rt_poll */
+	_Atomic uint32_t n_held;                /* idle workers that will be back there soon */
 
 	_Atomic uint32_t external_busy;         /* sysmon or the poller is turning timers and events into ready goroutines */
 	_Atomic uint32_t n_foreign_running;     /* attached foreign threads outside a park */

@@ -174,7 +174,7 @@ static enum finding look_at_all(int64_t now, bool *moved)
 		if (found > most)
 			most = found;
 	}
-	if (!atomic_load(&rt_sched.poller)) {
+	if (!atomic_load(&rt_sched.poller) && !atomic_load(&rt_sched.n_held)) {
 		/* Idle workers, but none in the poller: the former owner found work. */
 		rt_lock(&rt_sched.lock);
 		struct rt_m *m = rt_sched.idle;

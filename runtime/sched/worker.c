@@ -299,6 +299,36 @@ static void block_in_poller(struct rt_m *m)
 	rt_deadlock_check();
 }
 
+/* While others run, and serve descriptors between two goroutines, an idle worker in the poller is woken for each event, mostly to find that
+ * they have been faster. So it stays out for a while: as long as those who were woken last found little to do (wakes_skipped), or nobody
+ * else may run anyway. Not past the next timer; and sysmon does not look for another owner meanwhile. */
+enum { HOLD_EACH_NS = 4000, HOLD_FULL_NS = 1000000 };
+
+static int64_t time_out_of_poller(void)
+{
+	int32_t running = atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed);
+	int64_t hold_ns;
+
+	if (running == 0 || rt_poll_waiters() == 0)
+		return 0;
+	if (running >= atomic_load_explicit(&rt_sched.maxprocs, memory_order_relaxed))
+		hold_ns = HOLD_FULL_NS;
+	else
+		hold_ns = (int64_t)atomic_load_explicit(&wakes_skipped, memory_order_relaxed) * HOLD_EACH_NS;
+	return hold_ns > 0 && rt_timers_next() > rt_now_ns() + hold_ns ? hold_ns : 0;
+}
+
+static void stay_out_of_poller(struct rt_m *m)
+{
+	int64_t hold_ns = time_out_of_poller();
+
+	if (hold_ns == 0 || atomic_load_explicit(&rt_sched.poller, memory_order_relaxed))
+		return;
+	atomic_fetch_add_explicit(&rt_sched.n_held, 1, memory_order_relaxed);
+	rt_os_futex_wait(&m->wake, 0, hold_ns);
+	atomic_fetch_sub_explicit(&rt_sched.n_held, 1, memory_order_relaxed);
+}
+
 /* m is in the idle list. Returns when it is not any more. */
 static void rest(struct rt_m *m)
 {
@@ -307,6 +337,7 @@ static void rest(struct rt_m *m)
 
 		if (atomic_load(&rt_sched.stop))
 			rt_stop_here(m);
+		stay_out_of_poller(m);
 		if (atomic_compare_exchange_strong(&rt_sched.poller, &nobody, m)) {
 			if (rt_policy)
 				rt_policy_waits(true);
