@@ -1,7 +1,7 @@
 /* The poller: epoll, edge-triggered.
  *
  * A record per descriptor number, made on first use and kept for ever; epoll's user data points to it, so an event that comes late, for
- * a descriptor closed meanwhile, at worst ends a wait too early. fd->lock guards a record; edges, drained and the deadlines are also read without it.
+ * a descriptor closed meanwhile, at worst ends a wait too early. fd->lock guards a record; what is atomic is also read without it.
  *
  * No edge is lost: edges[] counts those fetched. Who tries a system call reads the count before; if the call says "not ready" he waits for another
  * count than that. Either the edge was fetched before he parks, and the count differs, or who fetches it finds him queued.
@@ -35,8 +35,8 @@ struct rt_fd {
 	struct rt_lock  lock;
 	uint32_t        registered_in;          /* the epoll instance (`instance`) that has it; 0: none */
 	uint32_t        interest;               /* epoll's events; grows with what is waited for */
-	bool            tells_rest;             /* TCP_INQ is on */
-	bool            ended;                  /* an end or an error was reported: reads always try */
+	_Atomic bool    tells_rest;             /* TCP_INQ is on */
+	_Atomic bool    ended;                  /* an end or an error was reported: reads always try */
 	uint32_t        doubted_in;             /* in the list of doubted, and of which instance; 0: not */
 	_Atomic uint32_t edges[2];              /* fetched so far; written under lock */
 	_Atomic uint64_t drained;               /* DRAINED | edges[READ] before a read that left nothing */
@@ -325,7 +325,7 @@ bool rt_fd_tells_rest(int fd)
 {
 	struct rt_fd *f = record(fd);
 
-	return f && rt_ready_to_run() && __atomic_load_n(&f->tells_rest, __ATOMIC_RELAXED);
+	return f && rt_ready_to_run() && atomic_load_explicit(&f->tells_rest, memory_order_relaxed);
 }
 
 void rt_fd_drained(int fd, struct rt_fd_seen seen)
@@ -341,7 +341,7 @@ bool rt_fd_is_drained(int fd, struct rt_fd_seen seen)
 	struct rt_fd *f = record(fd);
 
 	return f && rt_ready_to_run() && atomic_load_explicit(&f->drained, memory_order_relaxed) == (DRAINED | seen.edges[READ]) &&
-	       !__atomic_load_n(&f->ended, __ATOMIC_RELAXED);
+	       !atomic_load_explicit(&f->ended, memory_order_relaxed);
 }
 
 int rt_fd_wait(int fd, unsigned events, struct rt_fd_seen seen, int64_t deadline_ns)
