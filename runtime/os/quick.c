@@ -35,10 +35,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if RT_QUICK_UNLOCK
+
 enum { BARRIERS_MAX = 4096 };
 static const int64_t calm_ns = 2000000;
-
-#if RT_QUICK_UNLOCK
 
 /* glibc 2.35; the size is 0 where it could not register its threads, or was told not to. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
