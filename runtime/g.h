@@ -23,7 +23,7 @@ struct rt_waiter {
 	struct rt_waiter *next_in_set;          /* other entries of the same wait */
 	struct rt_g      *g;
 	void             *obj;
-	void             *elem;                 /* channel: where the value is, or goes (may be NULL for a receive) */
+	void             *elem;                 /* channel: where the value is, or goes (may be NULL for a receive). Cond: its mutex */
 	uint8_t           kind, op;             /* enum rt_obj_kind, enum rt_wait_op */
 	uint16_t          case_index;
 	bool              contended;            /* more than one waker may try (select, deadline): the winner is who sets g->fired */

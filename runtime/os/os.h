@@ -23,7 +23,8 @@ bool rt_os_thread_blocked(int32_t tid);
 /* Start a detached thread named `name` with all signals blocked that the caller has blocked. Returns 0 or a positive errno. */
 int  rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes);
 /* The calling thread is one of the library's that runs no goroutine; `which` tells it from the others. Its stack is noted, so that the leak
- * check can pass over what lies about there (glibc leaves words of its creator's stack behind). */
+ * check can pass over what lies about there (glibc leaves words of its creator's stack behind). rt_os_service_stacks shows the signal stacks
+ * we made as well: what counts there is told by who was stopped on one. */
 enum rt_os_service { RT_OS_SYSMON, RT_OS_DUMP, RT_OS_SERVICES };
 void rt_os_service_thread(enum rt_os_service which);
 void rt_os_service_stacks(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);

@@ -157,6 +157,11 @@ int rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_
 	return err;
 }
 
+/* Those we made. Beyond the table's end they are memory like any other. */
+enum { SIGNAL_STACKS_MAX = 4096 };
+static _Atomic uintptr_t signal_stacks[SIGNAL_STACKS_MAX];
+static _Atomic uint32_t n_signal_stacks;
+
 void rt_os_signal_stack(void)
 {
 	stack_t old, ss = { .ss_size = SIGNAL_STACK_BYTES };
@@ -164,8 +169,11 @@ void rt_os_signal_stack(void)
 	if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE) && old.ss_size >= (64 << 10))
 		return;
 	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ss.ss_sp != MAP_FAILED)
-		sigaltstack(&ss, NULL);
+	if (ss.ss_sp == MAP_FAILED || sigaltstack(&ss, NULL) != 0)
+		return;
+	uint32_t i = atomic_fetch_add(&n_signal_stacks, 1);
+	if (i < SIGNAL_STACKS_MAX)
+		atomic_store(&signal_stacks[i], (uintptr_t)ss.ss_sp);
 }
 
 void rt_os_thread_stack(uintptr_t *lo, uintptr_t *hi)
@@ -201,5 +209,10 @@ void rt_os_service_stacks(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), 
 		uintptr_t lo = atomic_load(&service_stacks[i].lo), hi = atomic_load(&service_stacks[i].hi);
 		if (lo < hi)
 			visit(lo, hi, arg);
+	}
+	for (uint32_t i = 0; i < atomic_load(&n_signal_stacks) && i < SIGNAL_STACKS_MAX; i++) {
+		uintptr_t lo = atomic_load(&signal_stacks[i]);
+		if (lo != 0)
+			visit(lo, lo + SIGNAL_STACK_BYTES, arg);
 	}
 }

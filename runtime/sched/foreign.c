@@ -98,6 +98,8 @@ void rt_foreign_park(struct rt_m *m, bool (*commit)(struct rt_g *, void *), void
 {
 	struct rt_g *g = m->g;
 
+	/* Whoever looks for pointers reads this thread's stack, not its registers: those that a caller keeps something in are saved here. */
+	__builtin_unwind_init();
 	atomic_store_explicit(&g->futex, 0, memory_order_relaxed);      /* published by the object's lock */
 	rt_deadline_insert(g);
 	if (!commit(g, arg) && rt_fire(g)) {

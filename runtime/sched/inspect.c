@@ -1,6 +1,7 @@
 /* The door the observer was handed: goroutines and objects as they are. See inspect.h. */
 #include "inspect.h"
 
+#include <string.h>
 #include <ucontext.h>
 
 #include "../chan/chan.h"
@@ -29,6 +30,32 @@ const char *rt_wait_text(enum rt_wait wait)
 	return (unsigned)wait < RT_WAIT_N_ ? text[wait] : "";
 }
 
+/* The kernel says in its own words behind the legacy area how much it saved beyond. */
+static void fill_signal_frame(const ucontext_t *uc, struct rt_ginfo *out)
+{
+	uintptr_t alt_lo = (uintptr_t)uc->uc_stack.ss_sp, alt_hi = alt_lo + uc->uc_stack.ss_size;
+
+#if defined(__x86_64__)
+	enum { LEGACY_BYTES = 512, MAGIC_AT = 464, SIZE_AT = 480, RED_ZONE = 128 };
+	const char *fp = (const char *)uc->uc_mcontext.fpregs;
+	uint32_t magic, bytes;
+	if (fp) {
+		memcpy(&magic, fp + MAGIC_AT, sizeof magic);
+		memcpy(&bytes, fp + SIZE_AT, sizeof bytes);
+		out->vector_lo = (uintptr_t)fp;
+		out->vector_hi = (uintptr_t)fp + (magic == 0x46505853u && bytes > LEGACY_BYTES ? bytes : LEGACY_BYTES);
+	}
+#elif defined(__aarch64__)
+	enum { RED_ZONE = 0 };
+	out->vector_lo = (uintptr_t)uc->uc_mcontext.__reserved;
+	out->vector_hi = out->vector_lo + sizeof uc->uc_mcontext.__reserved;
+#endif
+	if (out->sp > alt_lo && out->sp < alt_hi) {
+		out->handler_lo = out->sp - RED_ZONE;
+		out->handler_hi = alt_hi;
+	}
+}
+
 static void fill_context(const struct rt_g *g, struct rt_ginfo *out)
 {
 	ucontext_t *uc = g->m ? g->m->stop_context : NULL;
@@ -47,11 +74,27 @@ static void fill_context(const struct rt_g *g, struct rt_ginfo *out)
 		out->regs = (const uintptr_t *)uc->uc_mcontext.regs;
 		out->n_regs = 31;
 #endif
+		fill_signal_frame(uc, out);
 	} else if (!g->foreign && out->state != RT_G_RUNNING && out->state != RT_G_SYSCALL && g->sp) {
 		out->sp = (uintptr_t)g->sp;
 		out->pc = rt_arch_saved_pc(g->sp);
 		out->bp = rt_arch_saved_bp(g->sp);
 	}
+}
+
+static struct rt_wait_entry entry_of(const struct rt_waiter *w)
+{
+	return (struct rt_wait_entry){ w->obj, w->kind == RT_OBJ_COND ? w->elem : NULL, w->kind, w->op };
+}
+
+static uint32_t g_waits(struct rt_gview *view, struct rt_wait_entry *out, uint32_t max)
+{
+	const struct rt_g *g = (const struct rt_g *)view;
+	uint32_t n = 0;
+
+	for (const struct rt_waiter *w = g->waits; w && n < max; w = w->next_in_set)
+		out[n++] = entry_of(w);
+	return n;
 }
 
 static bool info_of(struct rt_g *g, struct rt_ginfo *out)
@@ -60,16 +103,26 @@ static bool info_of(struct rt_g *g, struct rt_ginfo *out)
 
 	if (state == RT_G_DEAD)
 		return false;
-	*out = (struct rt_ginfo){
-		.g = &g->view, .id = g->view.id, .parent_id = g->view.parent_id, .name = g->name, .state = state,
-		.wait = state == RT_G_WAITING || state == RT_G_SYSCALL ? g->wait : RT_WAIT_NONE,
-		.since_ns = state == RT_G_WAITING ? g->since_ns : 0, .has_deadline = state == RT_G_WAITING && g->has_deadline,
-		.system = g->system, .foreign = g->foreign, .locked = g->locked,
-	};
+	/* Field by field: the array of waits is large, and a walk may see a million goroutines. */
+	out->g = &g->view;
+	out->id = g->view.id;
+	out->parent_id = g->view.parent_id;
+	out->name = g->name;
+	out->state = state;
+	out->wait = state == RT_G_WAITING || state == RT_G_SYSCALL ? g->wait : RT_WAIT_NONE;
+	out->since_ns = state == RT_G_WAITING ? g->since_ns : 0;
+	out->has_deadline = state == RT_G_WAITING && g->has_deadline;
+	out->system = g->system;
+	out->foreign = g->foreign;
+	out->locked = g->locked;
+	out->n_waits = out->n_regs = 0;
+	out->sp = out->pc = out->bp = 0;
+	out->regs = NULL;
+	out->vector_lo = out->vector_hi = out->handler_lo = out->handler_hi = 0;
 	if (state == RT_G_WAITING)
 		for (struct rt_waiter *w = g->waits; w; w = w->next_in_set) {
 			if (out->n_waits < RT_INSPECT_WAITS)
-				out->waits[out->n_waits] = (struct rt_wait_entry){ w->obj, w->kind, w->op };
+				out->waits[out->n_waits] = entry_of(w);
 			out->n_waits++;
 		}
 	/* In a plain system call, its place taken by another worker. */
@@ -79,30 +132,55 @@ static bool info_of(struct rt_g *g, struct rt_ginfo *out)
 	return true;
 }
 
-struct walk { bool (*visit)(const struct rt_ginfo *info, void *arg); void *arg; bool more; };
+/* Control blocks lie a stack apart: each costs several cache misses and a page walk, and so does its waiter. They are fetched a batch at a
+ * time, so that the misses overlap. */
+enum { WALK_BATCH = 32, LINE = 64 };
+
+struct walk {
+	bool (*visit)(const struct rt_ginfo *info, void *arg); void *arg; bool more;
+	struct rt_g *batch[WALK_BATCH];
+	uint32_t n;
+};
+
+static void visit_batch(struct walk *w)
+{
+	struct rt_ginfo info;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		__builtin_prefetch(w->batch[i]->waits);
+	for (uint32_t i = 0; i < w->n && w->more; i++)
+		if (info_of(w->batch[i], &info))
+			w->more = w->visit(&info, w->arg);
+	w->n = 0;
+}
 
 static bool walk_g(struct rt_g *g, void *arg)
 {
 	struct walk *w = arg;
-	struct rt_ginfo info;
 
-	if (w->more && info_of(g, &info))
-		w->more = w->visit(&info, w->arg);
+	for (size_t at = 0; at < sizeof *g; at += LINE)
+		__builtin_prefetch((const char *)g + at);
+	w->batch[w->n++] = g;
+	if (w->n == WALK_BATCH)
+		visit_batch(w);
 	return w->more;
 }
 
 static bool walk_foreign(struct rt_m *m, void *arg)
 {
-	return walk_g(&m->foreign_g, arg);
+	walk_g(&m->foreign_g, arg);
+	visit_batch(arg);                       /* while its list is locked: it cannot end before */
+	return ((struct walk *)arg)->more;
 }
 
 void rt_inspect_each(bool (*visit)(const struct rt_ginfo *info, void *arg), void *arg)
 {
-	struct walk w = { visit, arg, true };
+	struct walk w = { .visit = visit, .arg = arg, .more = true };
 
 	walk_g(&rt_main_g, &w);
 	if (w.more)
 		rt_stack_each(walk_g, &w);
+	visit_batch(&w);
 	if (w.more)
 		rt_foreign_each(walk_foreign, &w);
 }
@@ -239,6 +317,23 @@ static void timer_roots(void (*visit)(void *fn, void *arg_of_fn, void *arg), voi
 	rt_timers_each(root_of, &r);
 }
 
+struct chans { void (*visit)(void *chan, void *arg); void *arg; };
+
+static void chan_of(const struct rt_timer *t, void *arg)
+{
+	struct chans *c = arg;
+
+	if (t->chan)
+		c->visit(t->chan, c->arg);
+}
+
+static void timer_chans(void (*visit)(void *chan, void *arg), void *arg)
+{
+	struct chans c = { visit, arg };
+
+	rt_timers_each(chan_of, &c);
+}
+
 static void fatal(const char *text)
 {
 	rt_fatal_told(text);
@@ -247,6 +342,6 @@ static void fatal(const char *text)
 struct rt_door rt_the_door = {
 	.abi = RT_EVENT_ABI, .world_stop = rt_world_stop, .world_start = rt_world_start, .g_each = rt_inspect_each, .g_info = g_info, .obj_info = obj_info,
 	.sources = sources, .g_stack = g_stack, .self = self, .fatal = fatal, .wait_text = rt_wait_text, .own_ranges = own_ranges,
-	.timer_roots = timer_roots, .thread_ids = rt_thread_ids, .threads_starting = threads_starting, .now_ns = rt_now_ns,
-	.policy_set = rt_policy_set, .point = rt_point,
+	.timer_roots = timer_roots, .timer_chans = timer_chans, .g_waits = g_waits, .thread_ids = rt_thread_ids, .threads_starting = threads_starting,
+	.now_ns = rt_now_ns, .policy_set = rt_policy_set, .point = rt_point,
 };

@@ -11,7 +11,8 @@ enum rt_gstate { RT_G_DEAD, RT_G_RUNNABLE, RT_G_RUNNING, RT_G_WAITING, RT_G_SYSC
 
 enum rt_wait_op { RT_OP_RECV, RT_OP_SEND, RT_OP_LOCK, RT_OP_RLOCK, RT_OP_WAIT, RT_OP_ACQUIRE, RT_OP_TIMER, RT_OP_READ_FD, RT_OP_WRITE_FD };
 
-struct rt_wait_entry { void *obj; uint8_t kind /* rt_obj_kind */; uint8_t op /* rt_wait_op */; };
+/* with: of a cond, the mutex that is taken after the signal; else NULL. */
+struct rt_wait_entry { void *obj, *with; uint8_t kind /* rt_obj_kind */; uint8_t op /* rt_wait_op */; };
 
 struct rt_ginfo {
 	struct rt_gview *g;
@@ -33,6 +34,10 @@ struct rt_ginfo {
 	 * (roots for a scan). NULL otherwise. */
 	const uintptr_t *regs;
 	uint32_t n_regs;
+	/* Its floating-point and vector registers as the kernel saved them, and, if it was caught in a signal handler on a signal stack of the
+	 * runtime's, the live part of that stack. Empty ranges otherwise. */
+	uintptr_t vector_lo, vector_hi;
+	uintptr_t handler_lo, handler_hi;
 };
 
 struct rt_objinfo {
@@ -81,6 +86,10 @@ struct rt_door {
 	void (*own_ranges)(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 	/* Armed timers with a callback, for roots: visit (callback, argument). World stopped. */
 	void (*timer_roots)(void (*visit)(void *fn, void *arg_of_fn, void *arg), void *arg);
+	/* Armed timers that send on a channel. World stopped. */
+	void (*timer_chans)(void (*visit)(void *chan, void *arg), void *arg);
+	/* The whole wait set of a parked goroutine, for those with more entries than rt_ginfo shows. Returns how many were written. */
+	uint32_t (*g_waits)(struct rt_gview *g, struct rt_wait_entry *out, uint32_t max);
 	int32_t (*thread_ids)(int32_t *tids, int32_t max);  /* OS threads that belong to the runtime (workers, sysmon) */
 	int32_t (*threads_starting)(void);      /* workers created whose number thread_ids does not tell yet */
 	int64_t (*now_ns)(void);

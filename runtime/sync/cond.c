@@ -8,9 +8,9 @@ static bool is_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-static void sleep_until_notified(csp_cond *c, uint32_t ticket)
+static void sleep_until_notified(csp_cond *c, csp_mutex *m, uint32_t ticket)
 {
-	struct rt_sem_why why = { c, RT_WAIT_COND, RT_OBJ_COND, RT_OP_WAIT };
+	struct rt_sem_why why = { c, RT_WAIT_COND, RT_OBJ_COND, RT_OP_WAIT, m };
 	struct rt_sem_bucket *bucket = rt_sem_lock(c);
 
 	if (is_before(ticket, __atomic_load_n(&c->notify_, __ATOMIC_RELAXED)))
@@ -29,7 +29,7 @@ void csp_cond_wait(csp_cond *c, csp_mutex *m)
 		rt_fatal(RT_MISUSE_COND_WITHOUT_LOCK, c, "sync: unlock of unlocked mutex", pc);
 	ticket = __atomic_fetch_add(&c->wait_, 1, __ATOMIC_SEQ_CST);
 	rt_mutex_unlock(m, pc);
-	sleep_until_notified(c, ticket);
+	sleep_until_notified(c, m, ticket);
 	RT_EVENT(cond_waited, &g->view, c);
 	rt_mutex_lock(m, pc);
 }

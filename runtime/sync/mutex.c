@@ -33,7 +33,7 @@ __attribute__((noinline)) void rt_mutex_lock(csp_mutex *m, void *pc)
 
 	RT_POINT(RT_AT_LOCK, m);
 	if (!rt_lockword_try(&m->state_)) {
-		struct rt_sem_why why = { m, RT_WAIT_MUTEX, RT_OBJ_MUTEX, RT_OP_LOCK };
+		struct rt_sem_why why = { m, RT_WAIT_MUTEX, RT_OBJ_MUTEX, RT_OP_LOCK, NULL };
 
 		rt_lockword_lock_slow(&m->state_, &m->sema_, &why);
 	}

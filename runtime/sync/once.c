@@ -28,7 +28,7 @@ static void finish(void *p)
 
 static void wait_for_runner(csp_once *o)
 {
-	struct rt_sem_why why = { o, RT_WAIT_ONCE, RT_OBJ_ONCE, RT_OP_WAIT };
+	struct rt_sem_why why = { o, RT_WAIT_ONCE, RT_OBJ_ONCE, RT_OP_WAIT, NULL };
 	struct rt_sem_bucket *bucket = rt_sem_lock(&o->state_);
 	uint32_t state = RT_ONCE_RUNNING;
 

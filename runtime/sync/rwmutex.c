@@ -27,7 +27,7 @@ void csp_rwmutex_rlock(csp_rwmutex *rw)
 
 	RT_POINT(RT_AT_RLOCK, rw);
 	if (__atomic_add_fetch(&rw->readers_, 1, __ATOMIC_ACQUIRE) < 0) {
-		struct rt_sem_why why = { rw, RT_WAIT_RW_RLOCK, RT_OBJ_RWMUTEX, RT_OP_RLOCK };
+		struct rt_sem_why why = { rw, RT_WAIT_RW_RLOCK, RT_OBJ_RWMUTEX, RT_OP_RLOCK, NULL };
 
 		rt_sem_acquire(&rw->reader_sema_, &why, false);
 	}
@@ -72,7 +72,7 @@ void csp_rwmutex_lock(csp_rwmutex *rw)
 {
 	void *pc = __builtin_return_address(0);
 	struct rt_g *g = rt_self_inline();
-	struct rt_sem_why why = { rw, RT_WAIT_RW_LOCK, RT_OBJ_RWMUTEX, RT_OP_LOCK };
+	struct rt_sem_why why = { rw, RT_WAIT_RW_LOCK, RT_OBJ_RWMUTEX, RT_OP_LOCK, NULL };
 	int32_t readers;
 
 	RT_POINT(RT_AT_LOCK, rw);

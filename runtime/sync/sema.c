@@ -11,7 +11,7 @@ void csp_sema_acquire(csp_sema *s)
 {
 	void *pc = __builtin_return_address(0);
 	struct rt_g *g = rt_self();
-	struct rt_sem_why why = { s, RT_WAIT_SEMA, RT_OBJ_SEMA, RT_OP_ACQUIRE };
+	struct rt_sem_why why = { s, RT_WAIT_SEMA, RT_OBJ_SEMA, RT_OP_ACQUIRE, NULL };
 
 	RT_POINT(RT_AT_ACQUIRE, s);
 	if (!rt_sem_try_acquire(&s->permits_))

@@ -123,7 +123,7 @@ bool rt_sem_try_acquire(uint32_t *addr)
 static void describe(struct rt_sem_waiter *s, struct rt_g *g, const void *addr, uint32_t ticket, const struct rt_sem_why *why)
 {
 	*s = (struct rt_sem_waiter){
-		.w = { .g = g, .obj = why->obj, .kind = why->kind, .op = why->op, .ticket = ticket },
+		.w = { .g = g, .obj = why->obj, .elem = why->with, .kind = why->kind, .op = why->op, .ticket = ticket },
 		.addr = addr,
 	};
 }

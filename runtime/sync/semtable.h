@@ -12,6 +12,7 @@ struct rt_sem_why {
 	void         *obj;
 	enum rt_wait  wait;
 	uint8_t       kind, op;                 /* enum rt_obj_kind, enum rt_wait_op */
+	void         *with;                     /* cond: the mutex that is taken after the signal */
 };
 
 /* Guarded by the lock of its bucket until it is taken out; then its g's. */

@@ -98,7 +98,7 @@ void csp_wg_wait(csp_waitgroup *wg)
 	RT_POINT(RT_AT_WG_WAIT, wg);
 	let_the_one_run(wg);
 	if (join_waiters(wg, pc)) {
-		struct rt_sem_why why = { wg, RT_WAIT_WAITGROUP, RT_OBJ_WAITGROUP, RT_OP_WAIT };
+		struct rt_sem_why why = { wg, RT_WAIT_WAITGROUP, RT_OBJ_WAITGROUP, RT_OP_WAIT, NULL };
 
 		rt_sem_acquire(&wg->sema_, &why, false);
 		if (__atomic_load_n(&wg->state_, __ATOMIC_ACQUIRE) != 0)
