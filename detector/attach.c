@@ -3,7 +3,7 @@
  *
  * Order inside one event: what learns (took a lock, received) goes through hb first; what publishes does too, so that a finding that
  * block/ makes shows the state before. The environment decides what is on: CSPCHECK_RACE=on|off, CSPCHECK_LEAK=exit|off,
- * CSPCHECK_DEADLOCK=fatal|warn|off, CSPCHECK_LEAK_INTERVAL=milliseconds (0: no check while the program runs). */
+ * CSPCHECK_DEADLOCK=fatal|warn|off, CSPCHECK_LEAK_INTERVAL=DUR (10s, 200ms, 0: no check while the program runs), CSPCHECK_SUSPECTS=on|off. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,17 +136,33 @@ static bool env_is(const char *name, const char *word)
 	return text != NULL && strcmp(text, word) == 0;
 }
 
+/* As `cspcheck run` reads it; a bare number is seconds. What cannot be read leaves the default. */
+static int64_t duration_ns(const char *text, int64_t otherwise_ns)
+{
+	static const struct { const char *unit; double ns; } units[] = {
+		{ "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "h", 3600e9 }
+	};
+	char *end;
+
+	if (text == NULL || *text == 0)
+		return otherwise_ns;
+	double v = strtod(text, &end);
+	for (size_t i = 0; end != text && v >= 0 && i < sizeof units / sizeof units[0]; i++)
+		if (strcmp(end, units[i].unit) == 0 && v * units[i].ns < 9e18)
+			return (int64_t)(v * units[i].ns);
+	return otherwise_ns;
+}
+
 static struct det_block_options options_from_env(void)
 {
-	const char *interval = getenv("CSPCHECK_LEAK_INTERVAL");
-	struct det_block_options o = { .deadlock = DET_DEADLOCK_FATAL, .leak = !env_is("CSPCHECK_LEAK", "off"), .leak_interval_ns = 200000000 };
+	struct det_block_options o = { .deadlock = DET_DEADLOCK_FATAL, .leak = !env_is("CSPCHECK_LEAK", "off"), .leak_interval_ns = duration_ns(getenv("CSPCHECK_LEAK_INTERVAL"), 200000000) };
 
+	o.suspects = env_is("CSPCHECK_SUSPECTS", "on");
+	o.say_times = env_is("CSPCHECK_CHECK_TIMES", "1");
 	if (env_is("CSPCHECK_DEADLOCK", "warn"))
 		o.deadlock = DET_DEADLOCK_WARN;
 	else if (env_is("CSPCHECK_DEADLOCK", "off"))
 		o.deadlock = DET_DEADLOCK_OFF;
-	if (interval != NULL && *interval != 0)
-		o.leak_interval_ns = strtoll(interval, NULL, 10) * 1000000;
 	return o;
 }
 

@@ -150,6 +150,35 @@ static bool start_below(uint64_t unit, uint64_t *out)
 	return false;
 }
 
+bool det_heap_find_near(uintptr_t addr, struct det_heap_block *out)
+{
+	uint64_t unit;
+	uint32_t index;
+
+	if (!buckets || addr >> 47 || !start_below(unit_of(addr), &unit))
+		return false;
+	index = index_of((addr & ~(uintptr_t)DET_FOLD_MASK) | unit << 4);
+	if (!index)
+		return false;
+	copy_out(index, out);
+	if (out->start == addr && out->size != 0)
+		return true;
+	return out->start && addr - out->start <= out->size;
+}
+
+void det_heap_prefetch(uintptr_t start, int step)
+{
+	if (!buckets || start >> 47)
+		return;
+	_Atomic uint32_t *head = &buckets[bucket_of(start)];
+	if (step == 0) {
+		__builtin_prefetch(head);
+		__builtin_prefetch(&starts[unit_of(start) >> 6]);
+	} else {
+		__builtin_prefetch(record_at(atomic_load_explicit(head, memory_order_relaxed)));
+	}
+}
+
 bool det_heap_find(uintptr_t addr, struct det_heap_block *out)
 {
 	uint64_t unit;

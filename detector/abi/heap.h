@@ -17,6 +17,10 @@ struct det_heap_block {
 };
 
 /* The block that contains addr (one past the end counts as outside, the first byte of an empty block as inside). */
+/* The block that addr lies in or is one past the end of. Blocks of malloc never touch, so there is only one. */
+bool det_heap_find_near(uintptr_t addr, struct det_heap_block *out);
+/* For many starts of blocks: fetch what finding them will read, in two steps with other work between. */
+void det_heap_prefetch(uintptr_t start, int step);
 bool det_heap_find(uintptr_t addr, struct det_heap_block *out);
 /* One of the latest blocks freed, for reports. */
 bool det_heap_find_freed(uintptr_t addr, struct det_heap_block *out);

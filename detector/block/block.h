@@ -16,6 +16,8 @@ struct det_block_options {
 	enum det_deadlock_mode deadlock;
 	bool    leak;
 	int64_t leak_interval_ns;       /* 0: only on demand and at exit */
+	bool    suspects;               /* report what globals alone keep alive (S1), as notes */
+	bool    say_times;              /* of each check, on stderr */
 };
 
 extern const struct rt_door *det_block_door __attribute__((visibility("hidden")));
@@ -37,6 +39,8 @@ void det_block_knot_fork(int phase);
 /* A verdict was reached on the goroutine: from now on it must never be made ready. */
 void det_block_convict(uint64_t gid, struct rt_gview *view, enum det_proof proof);
 bool det_block_convicted(uint64_t gid);
+/* It is suspected from now on; true if it was before, in the same wait or another. */
+bool det_block_suspected(uint64_t gid);
 
 /* misuse.c */
 void det_block_misuse(struct rt_gview *g, enum rt_misuse what, void *obj, const char *text, void *pc);

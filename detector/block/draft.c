@@ -220,7 +220,32 @@ void det_draft_edge_to_goroutine(enum rt_obj_kind kind, uintptr_t obj, uint64_t 
 	edge((struct det_edge){ .from_obj = obj, .to_gid = to_gid, .label = label, .stack = stack });
 }
 
+void det_draft_memory(const char *kind, uintptr_t addr, size_t bytes, uint64_t gid)
+{
+	struct det_object *o;
+
+	for (uint32_t i = 0; d != NULL && i < d->n_objects; i++)
+		if (d->objects[i].addr == addr)
+			return;
+	if (d == NULL || d->n_objects >= OBJECTS)
+		return;
+	o = &d->objects[d->n_objects++];
+	*o = (struct det_object){ .kind = kind, .addr = addr, .size = bytes, .gid = gid };
+	if (gid == 0)
+		fill_memory(o, addr);
+}
+
+void det_draft_edge_of_memory(uintptr_t from, uintptr_t to)
+{
+	edge((struct det_edge){ .from_obj = from, .to_obj = to, .label = "points to" });
+}
+
 uint32_t det_draft_emit(enum det_rule rule, const char *proof, bool gate, const char *cause)
+{
+	return det_draft_emit_keyed(rule, proof, gate, cause, NULL);
+}
+
+uint32_t det_draft_emit_keyed(enum det_rule rule, const char *proof, bool gate, const char *cause, uint64_t *key)
 {
 	uint32_t n = 0;
 
@@ -233,6 +258,8 @@ uint32_t det_draft_emit(enum det_rule rule, const char *proof, bool gate, const 
 			.goroutines = d->goroutines, .n_goroutines = d->n_goroutines, .objects = d->objects, .n_objects = d->n_objects,
 			.edges = d->edges, .n_edges = d->n_edges };
 		n = det_finding_emit(&f);
+		if (key != NULL)
+			*key = det_finding_key(&f);
 	}
 	det_unlock(&lock);
 	return n;

@@ -24,10 +24,16 @@ void det_draft_object(enum rt_obj_kind kind, uintptr_t addr);
 void det_draft_edge_to_object(uint64_t from_gid, enum rt_obj_kind kind, uintptr_t obj, const char *label, const struct det_stack *stack);
 void det_draft_edge_to_goroutine(enum rt_obj_kind kind, uintptr_t obj, uint64_t to_gid, const char *label, const struct det_stack *stack);
 
+/* A piece of memory that is no object of the runtime's, and that one names another. */
+void det_draft_memory(const char *kind, uintptr_t addr, size_t bytes, uint64_t gid);
+void det_draft_edge_of_memory(uintptr_t from, uintptr_t to);
+
 /* Texts that live as long as the draft. */
 const char *det_draft_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 uint32_t det_draft_emit(enum det_rule rule, const char *proof, bool gate, const char *cause);
+/* *key, if asked for: of the finding (det_finding_repeat). */
+uint32_t det_draft_emit_keyed(enum det_rule rule, const char *proof, bool gate, const char *cause, uint64_t *key);
 void det_draft_after_fork(void);
 
 const char *det_kind_text(enum rt_obj_kind kind);

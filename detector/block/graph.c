@@ -1,41 +1,86 @@
 #include "graph.h"
 
-static bool atom_holds(const struct det_graph *g, const struct det_atom *a)
+static void enqueue(struct det_graph *g, uint32_t node, uint32_t term)
 {
-	return a->kind == DET_ATOM_ALIVE ? g->nodes[a->what].alive : g->reached(a->what, g->arg);
+	struct det_node *n = &g->nodes[node];
+
+	if (n->alive)
+		return;
+	n->alive = true;
+	n->phase = g->phase;
+	n->by_term = term;
+	g->queue[g->tail++] = node;
 }
 
-static bool term_holds(const struct det_graph *g, const struct det_term *t)
+static void come_true(struct det_graph *g, uint32_t *waiting)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		if (!atom_holds(g, &g->atoms[t->first + i]))
-			return false;
-	return true;
+	uint32_t at = *waiting;
+
+	*waiting = 0;
+	while (at != 0) {
+		const struct det_atom *a = &g->atoms[at - 1];
+		struct det_term *t = &g->terms[a->term];
+		at = a->next;
+		if (--t->missing == 0)
+			enqueue(g, t->node, a->term);
+	}
 }
 
-static bool may_go_on(const struct det_graph *g, const struct det_node *n)
+void det_graph_begin_term(struct det_graph *g, uint32_t node)
 {
-	for (uint32_t i = 0; i < n->n; i++)
-		if (term_holds(g, &g->terms[n->first + i]))
-			return true;
-	return false;
+	if (g->n_terms >= g->terms_max) {
+		g->full = true;
+		return;
+	}
+	g->terms[g->n_terms] = (struct det_term){ node, 0 };
+}
+
+void det_graph_atom(struct det_graph *g, enum det_atom_kind kind, uint32_t what)
+{
+	uint32_t *list = kind == DET_ATOM_ALIVE ? &g->nodes[what].waiting : kind == DET_ATOM_REACHED ? &g->things[what].waiting : 0;
+
+	if (g->full || g->n_atoms >= g->atoms_max) {
+		g->full = true;
+		return;
+	}
+	if ((kind == DET_ATOM_ALIVE && g->nodes[what].alive) || (kind == DET_ATOM_REACHED && g->things[what].reached))
+		return;
+	g->terms[g->n_terms].missing++;
+	if (list == 0)
+		return;
+	g->atoms[g->n_atoms] = (struct det_atom){ g->n_terms, *list };
+	*list = ++g->n_atoms;
+}
+
+void det_graph_end_term(struct det_graph *g)
+{
+	if (g->full)
+		return;
+	uint32_t t = g->n_terms++;
+	if (g->terms[t].missing == 0)
+		enqueue(g, g->terms[t].node, t);
+}
+
+void det_graph_set_alive(struct det_graph *g, uint32_t node)
+{
+	enqueue(g, node, DET_NO_TERM);
+}
+
+void det_graph_set_reached(struct det_graph *g, uint32_t thing)
+{
+	struct det_thing *o = &g->things[thing];
+
+	if (o->reached)
+		return;
+	o->reached = true;
+	come_true(g, &o->waiting);
 }
 
 void det_graph_solve(struct det_graph *g)
 {
-	/* Every round but the last makes a node alive, so there are at most n_nodes + 1. */
-	for (bool changed = true; changed;) {
-		changed = false;
-		for (uint32_t i = 0; i < g->n_nodes; i++) {
-			struct det_node *n = &g->nodes[i];
-			if (n->rooted)
-				continue;
-			n->alive = n->alive || may_go_on(g, n);
-			if (!n->alive)
-				continue;
-			n->rooted = true;
-			g->enliven(i, g->arg);
-			changed = true;
-		}
+	while (g->head < g->tail) {
+		uint32_t i = g->queue[g->head++];
+		come_true(g, &g->nodes[i].waiting);
+		g->enliven(i, g->arg);
 	}
 }

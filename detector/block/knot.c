@@ -11,7 +11,7 @@
  * all parked, hence have entered what they hold. `wants` is set under walk_lock before the walk and cleared under it when the
  * goroutine is made ready: of the last two members to park, the second sees both. A waiter already woken that has not yet taken the lock is not in
  * a knot (it wants nothing). It may park again: then it walks again. For the same reason being made ready refutes no verdict on a
- * lock wait (someone else may have taken the lock first); taking the lock does.
+ * lock wait (someone else may have taken the lock first); taking the lock does. So it is with a cond, whose mutex comes after the signal.
  * Locks that are handed over (their owner is "anybody") have no owner edges. */
 #include "block.h"
 
@@ -58,6 +58,43 @@ void det_block_knot_fork(int phase)
 	}
 }
 
+/* --- what they want ------------------------------------------------------------------------------------------------------- */
+
+/* Goroutines queued for a write lock, by hash of the lock: whoever wants to read asks for them. Guarded by walk_lock. */
+#define WRITER_LISTS 1024u
+static struct det_bg *writers[WRITER_LISTS];
+
+static struct det_bg **writers_of(uintptr_t lock) { return &writers[(lock * UINT64_C(0x9e3779b97f4a7c15) >> 32) % WRITER_LISTS]; }
+
+static bool is_queued_writer(const struct det_bg *b) { return b->wants_kind == RT_OBJ_RWMUTEX && b->wants_op == RT_OP_LOCK; }
+
+static void set_wants_locked(struct det_bg *b, const struct rt_wait_entry *w, uint32_t ctx)
+{
+	b->wants = (uintptr_t)w->obj;
+	b->wants_kind = w->kind;
+	b->wants_op = w->op;
+	b->wants_ctx = ctx;
+	atomic_fetch_add_explicit(&n_wanting, 1, memory_order_relaxed);
+	if (is_queued_writer(b)) {
+		b->next_writer = *writers_of(b->wants);
+		*writers_of(b->wants) = b;
+	}
+}
+
+static void clear_wants_locked(struct det_bg *b)
+{
+	if (b->wants == 0)
+		return;
+	if (is_queued_writer(b)) {
+		struct det_bg **at = writers_of(b->wants);
+		while (*at != b)
+			at = &(*at)->next_writer;
+		*at = b->next_writer;
+	}
+	b->wants = 0;
+	atomic_fetch_sub_explicit(&n_wanting, 1, memory_order_relaxed);
+}
+
 /* --- verdicts are sticky, and can be refuted ------------------------------------------------------------------------------ */
 
 static _Noreturn void refuted(uint64_t gid)
@@ -84,13 +121,21 @@ static bool has_verdict(uint64_t gid)
 
 bool det_block_convicted(uint64_t gid) { return has_verdict(gid); }
 
+bool det_block_suspected(uint64_t gid)
+{
+	struct det_bg *b = det_bg_of(gid, true);
+	return b != NULL && atomic_exchange(&b->suspected, true);
+}
+
 void det_block_convict(uint64_t gid, struct rt_gview *view, enum det_proof proof)
 {
 	struct det_bg *b = det_bg_of(gid, true);
+	struct rt_ginfo info;
 
 	if (b == NULL)
 		return;
 	b->view = view;
+	b->waits_cond = det_block_door->g_info(view, &info) && info.wait == RT_WAIT_COND;
 	atomic_store(&b->verdict, (uint8_t)proof);
 	atomic_fetch_add(&n_convicted, 1);
 }
@@ -103,13 +148,11 @@ void det_block_ready(struct rt_gview *waker, struct rt_gview *g)
 	if (b == NULL)
 		return;
 	det_lock(&walk_lock);
-	bool lock_wait = b->wants != 0;
-	if (lock_wait) {
-		b->wants = 0;
-		atomic_fetch_sub_explicit(&n_wanting, 1, memory_order_relaxed);
-	}
+	bool lock_wait = b->wants != 0, cond_wait = b->waits_cond;
+	b->waits_cond = false;
+	clear_wants_locked(b);
 	det_unlock(&walk_lock);
-	if (!lock_wait && atomic_load(&b->verdict) != DET_PROOF_NONE && !det_block_dying())
+	if (!lock_wait && !cond_wait && atomic_load(&b->verdict) != DET_PROOF_NONE && !det_block_dying())
 		refuted(g->id);
 }
 
@@ -120,8 +163,7 @@ static void wants_nothing(uint64_t gid)
 	if (b == NULL || b->wants == 0)
 		return;
 	det_lock(&walk_lock);
-	b->wants = 0;
-	atomic_fetch_sub_explicit(&n_wanting, 1, memory_order_relaxed);
+	clear_wants_locked(b);
 	det_unlock(&walk_lock);
 }
 
@@ -191,17 +233,6 @@ struct chain {
 	bool           finished;        /* the last one needed has finished */
 };
 
-struct writers { uintptr_t lock; uint64_t not_gid; struct det_bg *found; };
-
-static bool is_queued_writer(struct det_bg *b, void *arg)
-{
-	struct writers *w = arg;
-
-	if (b->wants == w->lock && b->wants_op == RT_OP_LOCK && b->gid != w->not_gid)
-		w->found = b;
-	return w->found == NULL;
-}
-
 /* Whom g needs, all of them, for its wait. */
 static uint32_t needs_of(const struct det_bg *g, struct need *out, uint32_t max)
 {
@@ -216,10 +247,11 @@ static uint32_t needs_of(const struct det_bg *g, struct need *out, uint32_t max)
 			out[n++] = (struct need){ who, holds[i], false };
 	}
 	if (reader && !writer_inside && n < max) {
-		struct writers w = { g->wants, g->gid, NULL };
-		det_bg_each(is_queued_writer, &w);
-		if (w.found != NULL)
-			out[n++] = (struct need){ w.found, { .lock = g->wants, .gid = w.found->gid, .kind = RT_OBJ_RWMUTEX, .ctx = w.found->wants_ctx }, true };
+		struct det_bg *w = *writers_of(g->wants);
+		while (w != NULL && (w->wants != g->wants || w == g))
+			w = w->next_writer;
+		if (w != NULL)
+			out[n++] = (struct need){ w, { .lock = g->wants, .gid = w->gid, .kind = RT_OBJ_RWMUTEX, .ctx = w->wants_ctx }, true };
 	}
 	return n;
 }
@@ -423,13 +455,9 @@ static void wants_lock(struct rt_gview *g, const struct rt_wait_entry *w)
 		return;
 	uint32_t ctx = current_ctx();
 	det_lock(&walk_lock);
-	if (b->wants == 0)
-		atomic_fetch_add_explicit(&n_wanting, 1, memory_order_relaxed);
+	clear_wants_locked(b);
 	b->view = g;
-	b->wants = (uintptr_t)w->obj;
-	b->wants_kind = w->kind;
-	b->wants_op = w->op;
-	b->wants_ctx = ctx;
+	set_wants_locked(b, w, ctx);
 	judge(b);
 }
 

@@ -18,14 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../hb/goroutines.h"
 #include "../report/lock.h"
 #include "../report/loss.h"
 #include "../report/record.h"
 #include "../shadow/arena.h"
 #include "../shadow/self.h"
-#include "draft.h"
 #include "snapshot.h"
+#include "verdict.h"
 
 #define SETTLE_NS      INT64_C(100000000)
 #define STARTING_NS    INT64_C(2000000000)
@@ -111,133 +110,75 @@ static int32_t unknown_threads(void)
 	}
 }
 
-/* --- reports ------------------------------------------------------------------------------------------------------------------ */
+/* --- when to ask ------------------------------------------------------------------------------------------------------------------- */
 
-static bool same_wait(const struct det_answer_g *a, struct rt_ginfo *info)
+/* Who waits for less than two checks is not suspected of anything. */
+static int64_t suspect_before_ns(void)
 {
-	return det_block_door->g_info(a->view, info) && info->id == a->gid && info->state == RT_G_WAITING && info->since_ns == a->since_ns &&
-		(uint8_t)info->wait == a->wait;
+	int64_t before_ns = det_block_door->now_ns() - 2 * det_block_options.leak_interval_ns;
+	return before_ns > 0 ? before_ns : 1;
 }
 
-static const char *object_of(const struct rt_ginfo *info)
+/* For those who measure: CSPCHECK_CHECK_TIMES=1. */
+static void say_times(const struct det_answer *a, int64_t told_ns)
 {
-	return info->n_waits > 1 ? "any of the channels" : info->n_waits == 1 && info->waits[0].kind == RT_OBJ_CHAN ? "the channel" :
-		info->wait == RT_WAIT_WAITGROUP ? "the wait group" : info->wait == RT_WAIT_COND ? "the condition variable" :
-		info->wait == RT_WAIT_SEMA ? "the semaphore" : "the lock";
+	fprintf(stderr, "check: %u goroutines, %u told; pause %.2f ms, judged %.2f ms, told %.2f ms CPU; copy's CPU: gather %.2f terms %.2f roots %.2f mark %.2f ms\n",
+		a->n_goroutines, a->n, (double)a->pause_ns / 1e6, (double)a->judged_ns / 1e6, (double)told_ns / 1e6, (double)a->cpu_ns[0] / 1e6,
+		(double)(a->cpu_ns[1] - a->cpu_ns[0]) / 1e6, (double)(a->cpu_ns[2] - a->cpu_ns[1]) / 1e6, (double)(a->cpu_ns[3] - a->cpu_ns[2]) / 1e6);
 }
 
-/* Who used the other side of the channels it waits for: could have served it once. */
-static void draft_candidates(const struct rt_ginfo *info)
+static int64_t thread_cpu_ns(void)
 {
-	struct det_chan c;
-
-	for (uint32_t i = 0; i < info->n_waits && i < RT_INSPECT_WAITS; i++) {
-		const struct rt_wait_entry *w = &info->waits[i];
-		if (w->kind != RT_OBJ_CHAN || !det_chan_get((uintptr_t)w->obj, &c))
-			continue;
-		const uint64_t *others = w->op == RT_OP_RECV ? c.senders : c.receivers;
-		bool any = false;
-		for (int k = 0; k < DET_USERS && others[k] != 0; k++) {
-			any |= others[k] != info->id;
-			if (others[k] != info->id)
-				det_draft_edge_to_goroutine(RT_OBJ_CHAN, c.addr, others[k], w->op == RT_OP_RECV ? "could have been sent to by" : "could have been received from by", NULL);
-		}
-		if (!any && c.made_by != 0 && c.made_by != info->id)
-			det_draft_edge_to_goroutine(RT_OBJ_CHAN, c.addr, c.made_by, w->op == RT_OP_RECV ? "could have been sent to by" : "could have been received from by", NULL);
-	}
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void draft_owners(const struct rt_ginfo *info)
+/* Findings and verdicts of an answer; ends the program where a deadlock is to. Takes and gives back check_lock, which is held. */
+static void tell(const struct det_answer *a)
 {
-	struct det_hold holds[16];
-
-	for (uint32_t i = 0; i < info->n_waits && i < RT_INSPECT_WAITS; i++) {
-		uint32_t n = det_hold_list((uintptr_t)info->waits[i].obj, holds, 16);
-		for (uint32_t k = 0; k < n; k++)
-			det_draft_edge_to_goroutine(info->waits[i].kind, (uintptr_t)info->waits[i].obj, holds[k].gid, "held by", det_draft_ctx(holds[k].ctx));
-	}
-}
-
-static void report_dead(const struct rt_ginfo *info, bool quiet)
-{
-	const char *cause;
-
-	det_draft_begin(det_block_door);
-	det_draft_blocked(info);
-	draft_candidates(info);
-	draft_owners(info);
-	if (quiet)
-		cause = det_draft_text("blocked in %s for ever: the program ends and nothing is left that could wake it", det_block_door->wait_text(info->wait));
-	else
-		cause = det_draft_text("blocked in %s for ever: nobody alive can reach %s", det_block_door->wait_text(info->wait), object_of(info));
-	/* A leak elsewhere; but the main goroutine's own end is a deadlock. */
-	det_draft_emit(info->id == 1 ? DET_DEADLOCK_PARTIAL : DET_LEAK, quiet ? "P2" : "P3", true, cause);
-	det_block_convict(info->id, info->g, quiet ? DET_PROOF_P2 : DET_PROOF_P3);
-}
-
-static int convict(const struct det_answer *a)
-{
-	struct rt_ginfo info;
-	int n = 0;
 	bool main_dead = false;
 
-	for (uint32_t i = 0; i < a->n; i++) {
-		const struct det_answer_g *g = &a->g[i];
-		if (g->fate != DET_FATE_DEAD || g->skip || (a->unknown_threads && !a->quiet))
-			continue;
-		if (!same_wait(g, &info)) {
-			det_loss("leak check: a goroutine thought dead has moved", 1);
-			continue;
-		}
-		report_dead(&info, a->quiet);
-		main_dead |= g->gid == 1;
-		n++;
-	}
+	if (a == NULL)
+		return;
+	int64_t began_ns = det_block_options.say_times ? thread_cpu_ns() : 0;
+	det_verdict_convict(a, &main_dead);
+	det_verdict_suspects(a);
+	if (det_block_options.say_times)
+		say_times(a, thread_cpu_ns() - began_ns);
 	if (main_dead && det_block_options.deadlock == DET_DEADLOCK_FATAL) {
 		det_unlock(&check_lock);
 		det_block_die("goroutines are deadlocked: goroutine 1 can never be woken");
 	}
-	return n;
 }
 
-/* What is alive at the end: a note for each creation site. */
-static void report_alive(const struct det_answer_g *g)
+/* self_sp: the caller's frames from there outwards count, and its registers lie there. */
+static const struct det_answer *ask(uintptr_t self_sp, bool main_ended, bool want_all)
 {
-	struct rt_ginfo info;
-	const char *cause = "has not finished when the program ended";
-	bool parked = same_wait(g, &info);
-
-	if (!parked && (!det_block_door->g_info(g->view, &info) || info.id != g->gid))
-		return;                         /* has finished meanwhile */
-	det_draft_begin(det_block_door);
-	if (parked && info.wait != RT_WAIT_NONE) {
-		det_draft_blocked(&info);
-		for (uint32_t i = 0; i < info.n_waits && i < RT_INSPECT_WAITS; i++)
-			if (info.waits[i].kind == RT_OBJ_FD)
-				cause = det_draft_text("still waits for descriptor %d to become %s when the program ended", (int)(intptr_t)info.waits[i].obj,
-					info.waits[i].op == RT_OP_WRITE_FD ? "writable" : "readable");
-	} else {
-		const char *state = info.state == RT_G_RUNNABLE ? "runnable" : info.state == RT_G_SYSCALL ? "syscall" : "running";
-		det_draft_part("alive", state, g->gid, NULL);
-		det_draft_goroutine(g->gid, state, -1);
-	}
-	det_draft_emit(DET_ALIVE_AT_EXIT, "L", false, cause);
-}
-
-/* --- when to ask ------------------------------------------------------------------------------------------------------------------- */
-
-static const struct det_answer *ask(struct rt_gview *self, bool main_ended)
-{
-	struct det_question q = { .self = self, .main_ended = main_ended, .self_sp = (uintptr_t)__builtin_frame_address(0),
+	struct det_question q = { .self = self_sp != 0 ? det_block_door->self() : NULL, .self_sp = self_sp, .main_ended = main_ended, .want_all = want_all,
 		.n_unknown_threads = unknown_threads() };
 
+	if (det_block_options.suspects)
+		q.suspect_before_ns = suspect_before_ns();
 	/* -1: the threads cannot be counted; somebody may be there. */
 	if (q.n_unknown_threads < 0)
 		q.n_unknown_threads = 1;
-	__builtin_unwind_init();                /* registers of our callers lie in this frame now, above self_sp or in it */
-	q.self_sp -= 512;
 	return det_snapshot_ask(&q);
 }
+
+/* Our own frames lie where those of the program lay before, and what is left of them hides leaks. So the questioner's stack begins at the first
+ * of ours, which holds nothing but the registers its caller may keep something in, pushed right below the frame address. */
+#if defined(__x86_64__)
+#define SAVED_BYTES 40u
+#else
+#define SAVED_BYTES 512u
+#endif
+#define FROM_HERE(call) \
+	do { \
+		__builtin_unwind_init(); \
+		(call)((uintptr_t)__builtin_frame_address(0) - SAVED_BYTES); \
+		__asm__ volatile("" ::: "memory");      /* no tail call: the frame must stay */ \
+	} while (0)
 
 static bool count_leaked(struct det_bg *b, void *arg)
 {
@@ -245,18 +186,24 @@ static bool count_leaked(struct det_bg *b, void *arg)
 	return true;
 }
 
+static __attribute__((noinline)) void check_from(uintptr_t self_sp)
+{
+	if (!atomic_load(&usable) || det_block_dying())
+		return;
+	det_lock(&check_lock);
+	tell(ask(self_sp, false, false));
+	det_unlock(&check_lock);
+}
+
+static __attribute__((noinline)) void check_here(void) { FROM_HERE(check_from); }
+
 int det_block_leak_check(void *pc)
 {
 	int n = 0;
 
-	if (!atomic_load(&usable) || det_block_dying())
-		return 0;
-	det_lock(&check_lock);
-	const struct det_answer *a = ask(det_block_door->self(), false);
-	if (a != NULL)
-		convict(a);
-	det_unlock(&check_lock);
-	det_bg_each(count_leaked, &n);
+	check_here();
+	if (atomic_load(&usable) && !det_block_dying())
+		det_bg_each(count_leaked, &n);
 	return n;
 }
 
@@ -299,7 +246,7 @@ static bool anybody_else(const struct rt_ginfo *info, void *arg)
 	return !b->any;
 }
 
-void det_block_at_exit(void)
+static __attribute__((noinline)) void exit_from(uintptr_t self_sp)
 {
 	if (!atomic_load(&usable) || det_block_dying())
 		return;
@@ -311,16 +258,16 @@ void det_block_at_exit(void)
 	det_block_door->world_start();
 	if (b.any) {
 		grace(self);
-		const struct det_answer *a = ask(self, self != NULL && self->id == 1);
-		if (a != NULL) {
-			convict(a);
-			for (uint32_t i = 0; i < a->n; i++)
-				if (!a->g[i].skip && (a->g[i].fate != DET_FATE_DEAD || (a->unknown_threads && !a->quiet)))
-					report_alive(&a->g[i]);
-		}
+		const struct det_answer *a = ask(self_sp, self != NULL && self->id == 1, true);
+		tell(a);
+		if (a != NULL)
+			det_verdict_alive(a);
 	}
+	det_snapshot_finish();
 	det_unlock(&check_lock);
 }
+
+void det_block_at_exit(void) { FROM_HERE(exit_from); }
 
 void det_block_expect_leak(struct rt_gview *g)
 {
@@ -364,11 +311,8 @@ static int64_t watch_once(uint64_t *hash, bool *changed)
 		det_block_door->world_start();
 		*changed = s.hash != *hash;
 		*hash = s.hash;
-		if (s.n != 0) {
-			const struct det_answer *a = ask(NULL, false);
-			if (a != NULL)
-				convict(a);
-		}
+		if (s.n != 0)
+			tell(ask(0, false, false));
 	}
 	det_unlock(&check_lock);
 	return det_now_ns() - began_ns;

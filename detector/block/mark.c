@@ -2,7 +2,8 @@
  *
  * A word is a pointer if it lies in a live heap block (interior or one past the end) or in a goroutine's stack. A stack that is pointed
  * to is memory like any other (somebody shares a local variable) and is looked into, but its goroutine is not alive for that.
- * Channels: their header (queues of waiters) is skipped, the buffer is looked into. */
+ * Channels: their header (queues of waiters) is skipped, the buffer is looked into. What is marked tells the graph which objects became
+ * reachable by it (targets.c). */
 #include "reach.h"
 
 #include <pthread.h>
@@ -12,6 +13,8 @@
 
 #define WORK_MAX (UINT64_C(1) << 28)
 #define PAGE     UINT64_C(4096)
+#define SWITCH_BYTES 64u                /* what the switch pushes */
+#define SAVED_WORDS  5
 
 bool det_mark_init(void)
 {
@@ -31,40 +34,63 @@ void det_mark_range(uintptr_t lo, uintptr_t hi)
 	det_reach.work[det_reach.n_work++] = (struct det_range){ lo, hi };
 }
 
-static struct det_member *member_at(uintptr_t addr)
+/* The frames of the runtime between the stack pointer and the first frame of the program, by their frame pointers; the registers that a
+ * function saves lie right below its own. */
+static void mark_saved_registers(const struct det_member *m)
 {
-	uint32_t lo = 0, hi = det_reach.graph.n_nodes;
+	const uintptr_t *fp = (const uintptr_t *)m->bp;
 
-	if (addr < det_reach.stacks_lo || addr >= det_reach.stacks_hi)
-		return NULL;
-	while (hi - lo > 1) {                   /* the last with stack_lo <= addr */
-		uint32_t mid = lo + (hi - lo) / 2;
-		if (det_reach.members[det_reach.by_stack[mid]].stack_lo <= addr)
-			lo = mid;
-		else
-			hi = mid;
+	det_mark_range(m->live_lo, m->live_lo + SWITCH_BYTES);
+	while ((uintptr_t)fp > m->live_lo && (uintptr_t)fp < m->sure_lo) {
+		det_mark_range((uintptr_t)(fp - SAVED_WORDS), (uintptr_t)(fp + 1));
+		fp = (const uintptr_t *)*fp;
 	}
-	struct det_member *m = hi > 0 ? &det_reach.members[det_reach.by_stack[lo]] : NULL;
-	return m != NULL && m->stack_lo <= addr && addr < m->stack_hi ? m : NULL;
 }
 
-void det_mark_stack(struct det_member *m)
+void det_mark_stack(struct det_member *m, uintptr_t from)
 {
 	if (m->marked_stack)
 		return;
 	m->marked_stack = true;
-	det_mark_range(m->live_lo, m->stack_hi);
+	m->from = from;
+	if (det_reach.graph.phase == 0 && m->sure_lo > m->live_lo) {
+		mark_saved_registers(m);
+		det_mark_range(m->sure_lo, m->stack_hi);
+	} else {
+		m->sure_lo = m->live_lo;
+		det_mark_range(m->live_lo, m->stack_hi);
+	}
+	det_targets_reached(&m->targets);
 }
 
-static bool is_marked(uint32_t id) { return (det_reach.marked[id / 64] >> (id % 64) & 1) != 0; }
+void det_mark_doubtful(void)
+{
+	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++) {
+		struct det_member *m = &det_reach.members[i];
+		if (m->marked_stack && m->live_lo < m->sure_lo)
+			det_mark_range(m->live_lo, m->sure_lo);
+	}
+	det_mark_drain();
+}
 
-static void mark_block(const struct det_heap_block *b)
+bool det_mark_is_marked(uint32_t id) { return (det_reach.marked[id / 64] >> (id % 64) & 1) != 0; }
+
+static void set_marked(uint32_t id, uintptr_t from)
+{
+	det_reach.marked[id / 64] |= UINT64_C(1) << (id % 64);
+	if (det_reach.block_from != NULL)
+		det_reach.block_from[id] = from;
+	if (det_reach.block_targets[id] != 0)
+		det_targets_reached(&det_reach.block_targets[id]);
+}
+
+static void mark_block(const struct det_heap_block *b, uintptr_t from)
 {
 	struct det_chan c;
 
-	if (b->id >= det_reach.heap_ids || is_marked(b->id))
+	if (b->id >= det_reach.heap_ids || det_mark_is_marked(b->id))
 		return;
-	det_reach.marked[b->id / 64] |= UINT64_C(1) << (b->id % 64);
+	set_marked(b->id, from);
 	det_reach.heap_bytes += b->size;
 	/* A channel may be one block of its own; its waiters' queues are the runtime's affair. */
 	if (det_chan_get(b->start, &c))
@@ -78,25 +104,25 @@ void det_mark_pass_over(uintptr_t lo, uintptr_t hi, void *arg)
 {
 	struct det_heap_block b;
 
-	if (lo >= det_reach.heap_lo && lo < det_reach.heap_hi && det_heap_find(lo, &b) && b.id < det_reach.heap_ids)
-		det_reach.marked[b.id / 64] |= UINT64_C(1) << (b.id % 64);
+	if (det_heap_find(lo, &b) && b.id < det_reach.heap_ids)
+		set_marked(b.id, 0);
 }
 
-void det_mark_word(uintptr_t word)
+void det_mark_word(uintptr_t word, uintptr_t at)
 {
 	struct det_heap_block b;
 	struct det_member *m;
 
-	if (word >= det_reach.heap_lo && word <= det_reach.heap_hi) {
-		if (det_heap_find(word, &b))
-			mark_block(&b);
-		/* One past the end of a block: the byte before lies in it. */
-		if (word > det_reach.heap_lo && det_heap_find(word - 1, &b) && b.start + b.size == word)
-			mark_block(&b);
-	}
-	m = member_at(word);
+	for (int i = 0; i < 2; i++)
+		if (word - det_reach.heaps[i].lo <= det_reach.heaps[i].hi - det_reach.heaps[i].lo) {
+			if (!det_heap_find_near(word, &b))
+				continue;
+			mark_block(&b, at);
+			return;
+		}
+	m = det_stacks_find(word);
 	if (m != NULL && word >= m->live_lo)
-		det_mark_stack(m);
+		det_mark_stack(m, at);
 }
 
 /* malloc's arena in libc's data names chunks by their headers, and the header of a free chunk (or of the top) is where the block before it
@@ -105,7 +131,7 @@ static bool is_of_malloc(uintptr_t word)
 {
 	struct det_heap_block b;
 
-	if (word <= det_reach.heap_lo || word > det_reach.heap_hi || (word & 15) != 0 || (!det_heap_find(word, &b) && !det_heap_find(word - 1, &b)))
+	if ((word & 15) != 0 || (!det_heap_find(word, &b) && !det_heap_find(word - 1, &b)))
 		return false;
 	size_t chunk = ((const size_t *)b.start)[-1] & ~(size_t)7;
 	return word == b.start - 2 * sizeof(size_t) + chunk;
@@ -143,8 +169,9 @@ void det_mark_drain(void)
 	while (det_reach.given_up == NULL) {
 		for (; at + sizeof(uintptr_t) <= r.hi; at += sizeof(uintptr_t)) {
 			uintptr_t word = *(const uintptr_t *)at;
-			if (!libc || !is_of_malloc(word))
-				det_mark_word(word);
+			/* Into the range itself: it is marked. Most words of a stack that look like addresses are such. */
+			if (word - r.lo >= r.hi - r.lo && (!libc || !is_of_malloc(word)))
+				det_mark_word(word, at);
 		}
 		if (det_reach.n_work == 0)
 			return;
@@ -152,21 +179,4 @@ void det_mark_drain(void)
 		at = r.lo;
 		libc = r.lo < det_reach.libc_hi && r.hi > det_reach.libc_lo;
 	}
-}
-
-/* --- the question of the graph ---------------------------------------------------------------------------------------------- */
-
-bool det_mark_reached(uintptr_t object, void *arg)
-{
-	struct det_heap_block b;
-	struct det_member *m;
-
-	if (object == 0)
-		return false;
-	if (object >= det_reach.heap_lo && object < det_reach.heap_hi && det_heap_find(object, &b))
-		return b.id >= det_reach.heap_ids || is_marked(b.id);
-	m = member_at(object);
-	if (m != NULL)
-		return m->marked_stack;
-	return true;                    /* a global, or memory we know nothing of: any code may get at it */
 }

@@ -37,44 +37,62 @@ static void add_hole(uintptr_t lo, uintptr_t hi, void *arg)
 static bool note_block(const struct det_heap_block *b, void *arg)
 {
 	uintptr_t *last_arena = arg;
-	size_t word = ((const size_t *)b->start)[-1];
 
 	det_reach.known_heap = true;
-	if (b->start < det_reach.heap_lo)
-		det_reach.heap_lo = b->start;
-	if (b->start + b->size > det_reach.heap_hi)
-		det_reach.heap_hi = b->start + b->size;
-	if ((word & 4) != 0) {
-		uintptr_t arena = b->start & ~(ARENA_BYTES - 1);
-		if (arena != *last_arena)
-			add_hole(*last_arena = arena, arena + ARENA_BYTES, NULL);
-	} else if (b->start < det_reach.brk_lo || b->start >= det_reach.brk_hi) {
+	/* Chunks lie all over memory: their headers are read only where the address does not tell. */
+	uintptr_t arena = b->start & ~(ARENA_BYTES - 1);
+	bool in_brk = b->start >= det_reach.brk_lo && b->start < det_reach.brk_hi;
+	struct det_range *hull = &det_reach.heaps[!in_brk];
+	if (hull->lo == UINTPTR_MAX)
+		*hull = (struct det_range){ b->start, b->start };
+	if (b->start < hull->lo)
+		hull->lo = b->start;
+	if (b->start + b->size > hull->hi)
+		hull->hi = b->start + b->size;
+	if (in_brk || arena == *last_arena)
+		return true;
+	if ((((const size_t *)b->start)[-1] & 4) != 0)
+		add_hole(*last_arena = arena, arena + ARENA_BYTES, NULL);
+	else
 		add_hole(b->start, b->start + (b->size + 7) / 8 * 8, NULL);
-	}
 	return true;
 }
 
-static uintptr_t hole_key(uint32_t i) { return det_reach.holes[i].lo; }
+/* Down a heap of holes; in place and without malloc, which qsort may use. */
+static void sink(struct det_range *a, uint32_t at, uint32_t n)
+{
+	for (uint32_t c; (c = 2 * at + 1) < n; at = c) {
+		if (c + 1 < n && a[c + 1].lo > a[c].lo)
+			c++;
+		if (a[at].lo >= a[c].lo)
+			return;
+		struct det_range t = a[at];
+		a[at] = a[c];
+		a[c] = t;
+	}
+}
 
 /* Sorted, and overlapping ones joined, so that both ends grow. */
 static void sort_holes(void)
 {
-	uint32_t *order = det_reach_take(det_reach.n_holes * sizeof *order), n = 0;
-	struct det_range *sorted = det_reach_take(det_reach.n_holes * sizeof *sorted);
+	struct det_range *a = det_reach.holes;
+	uint32_t n = 0;
 
-	if (det_reach.given_up != NULL)
-		return;
-	for (uint32_t i = 0; i < det_reach.n_holes; i++)
-		order[i] = i;
-	det_reach_sort(order, det_reach.n_holes, hole_key);
-	for (uint32_t i = 0; i < det_reach.n_holes; i++) {
-		struct det_range r = det_reach.holes[order[i]];
-		if (n > 0 && r.lo <= sorted[n - 1].hi)
-			sorted[n - 1].hi = r.hi > sorted[n - 1].hi ? r.hi : sorted[n - 1].hi;
-		else
-			sorted[n++] = r;
+	for (uint32_t i = det_reach.n_holes / 2; i-- > 0;)
+		sink(a, i, det_reach.n_holes);
+	for (uint32_t i = det_reach.n_holes; i-- > 1;) {
+		struct det_range t = a[0];
+		a[0] = a[i];
+		a[i] = t;
+		sink(a, 0, i);
 	}
-	det_reach.holes = sorted;
+	for (uint32_t i = 0; i < det_reach.n_holes; i++) {
+		struct det_range r = a[i];
+		if (n > 0 && r.lo <= a[n - 1].hi)
+			a[n - 1].hi = r.hi > a[n - 1].hi ? r.hi : a[n - 1].hi;
+		else
+			a[n++] = r;
+	}
 	det_reach.n_holes = n;
 }
 
@@ -143,7 +161,8 @@ static uintptr_t hex(const char **at)
 	}
 }
 
-struct mapping { uintptr_t lo, hi; bool writable, heap, device, anonymous; };
+/* behind_file: anonymous memory right behind a private mapping of a file: the zeroed part of a module's data. */
+struct mapping { uintptr_t lo, hi; bool writable, heap, device, anonymous, of_file, behind_file; };
 
 /* "lo-hi rwxp offset dev inode path" */
 static struct mapping parse_mapping(const char *line, size_t n)
@@ -155,10 +174,12 @@ static struct mapping parse_mapping(const char *line, size_t n)
 	if (at < end && *at == '-')
 		at++;
 	m.hi = hex(&at);
-	m.writable = end - at > 4 && at[1] == 'r' && at[2] == 'w';
+	/* Anonymous memory that may only be read now was written before. */
+	m.writable = end - at > 4 && at[1] == 'r' && (at[2] == 'w' || (at[3] != 'x' && memchr(at, '/', (size_t)(end - at)) == NULL && memchr(at, '[', (size_t)(end - at)) == NULL));
 	m.heap = n > 6 && memcmp(end - 6, "[heap]", 6) == 0;
 	const char *slash = memchr(at, '/', (size_t)(end - at));
 	m.anonymous = slash == NULL;
+	m.of_file = slash != NULL && end - at > 4 && at[4] == 'p';
 	m.device = slash != NULL && end - slash > 5 && memcmp(slash, "/dev/", 5) == 0 &&
 		!(end - slash > 9 && memcmp(slash, "/dev/shm/", 9) == 0) && !(end - slash > 9 && memcmp(slash, "/dev/zero", 9) == 0);
 	return m;
@@ -166,10 +187,15 @@ static struct mapping parse_mapping(const char *line, size_t n)
 
 static void each_mapping(const char *maps, size_t n, void (*visit)(const struct mapping *m))
 {
+	uintptr_t file_end = 0;
+
 	for (size_t at = 0; at < n;) {
 		const char *nl = memchr(maps + at, '\n', n - at);
 		size_t bytes = nl != NULL ? (size_t)(nl - (maps + at)) : n - at;
 		struct mapping m = parse_mapping(maps + at, bytes);
+		m.behind_file = m.anonymous && !m.heap && file_end == m.lo;
+		if (m.of_file)
+			file_end = m.hi;
 		if (m.writable)
 			visit(&m);
 		at += bytes + 1;
@@ -213,6 +239,11 @@ static int look_at_module(struct dl_phdr_info *info, size_t size, void *arg)
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
+		/* The program itself has no name here. */
+		if (ph->p_type == PT_LOAD && *info->dlpi_name != 0 && (uintptr_t)det_block_door->world_stop - start < ph->p_memsz) {
+			det_reach.runtime_lo = start;
+			det_reach.runtime_hi = start + ph->p_memsz;
+		}
 		if (ph->p_type == PT_TLS)
 			det_reach.tls_bytes += ph->p_memsz + ph->p_align;
 		if (ph->p_type != PT_LOAD)
@@ -254,7 +285,7 @@ void det_reach_prepare(void)
 	det_modules_own(&det_reach.own_lo, &det_reach.own_hi);
 }
 
-static void timer_root(void *fn, void *arg_of_fn, void *arg) { det_mark_word((uintptr_t)arg_of_fn); }
+static void timer_root(void *fn, void *arg_of_fn, void *arg) { det_mark_word((uintptr_t)arg_of_fn, 0); }
 
 void det_roots_find(void)
 {
@@ -270,18 +301,44 @@ void det_roots_find(void)
 	if (det_reach.known_heap)
 		add_hole(det_reach.brk_lo, det_reach.brk_hi, NULL);
 	det_block_door->own_ranges(add_hole, NULL);
+	/* The other goroutines' stacks lie in the runtime's ranges. */
 	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++)
-		add_hole(det_reach.members[i].stack_lo, det_reach.members[i].stack_hi, NULL);
+		if (det_reach.members[i].gid == 1)
+			add_hole(det_reach.members[i].stack_lo, det_reach.members[i].stack_hi, NULL);
 	det_reserved_each(add_hole, NULL);
 	add_hole(det_reach.own_lo, det_reach.own_hi, NULL);
 	sort_holes();
 }
 
-void det_roots_mark(void)
+void det_roots_mark_strong(void)
 {
 	det_block_door->own_ranges(det_mark_pass_over, NULL);
-	each_mapping(memory_map.text, memory_map.bytes, root_of_mapping);
 	det_block_door->own_ranges(worker_tls, &det_reach.tls_bytes);
 	det_block_door->timer_roots(timer_root, NULL);
+	/* Whatever attached threads can reach is no mere suspicion. */
+	for (uint32_t i = 0; i < det_reach.graph.n_nodes && det_reach.question->suspect_before_ns != 0; i++)
+		if (det_reach.members[i].foreign)
+			root_sparse(det_reach.members[i].view->stack_lo & ~(PAGE - 1), det_reach.members[i].view->stack_hi & ~(PAGE - 1));
 	det_mark_drain();
+}
+
+void det_roots_mark_mappings(void)
+{
+	each_mapping(memory_map.text, memory_map.bytes, root_of_mapping);
+	det_mark_drain();
+}
+
+static struct { uintptr_t addr; bool found; } module_question;
+
+static void look_for_module(const struct mapping *m)
+{
+	module_question.found |= module_question.addr >= m->lo && module_question.addr < m->hi && (m->of_file || m->behind_file);
+}
+
+bool det_root_is_of_module(uintptr_t addr)
+{
+	module_question.addr = addr;
+	module_question.found = false;
+	each_mapping(memory_map.text, memory_map.bytes, look_for_module);
+	return module_question.found;
 }

@@ -1,6 +1,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #define PATIENCE_NS  INT64_C(20000000000)
 
 static struct det_answer *answer;       /* shared with the child */
+static pid_t leaving;                   /* a child that has answered and not been waited for; 0: none */
 
 static bool map_answer(void)
 {
@@ -31,6 +33,7 @@ bool det_snapshot_init(void) { return map_answer() && det_reach_init(); }
 
 void det_snapshot_after_fork(void)
 {
+	leaving = 0;
 	if (answer != NULL)
 		map_answer();
 }
@@ -47,29 +50,44 @@ static _Noreturn void child(const struct det_question *q)
 	det_table_after_fork();
 	det_reach_solve(q, answer, (uint32_t)((ANSWER_BYTES - sizeof *answer) / sizeof answer->g[0]));
 	atomic_store_explicit(&answer->done, 1, memory_order_release);
+	syscall(SYS_futex, &answer->done, FUTEX_WAKE, 1, NULL, NULL, 0);
 	for (;;)
 		syscall(SYS_exit_group, 0);
 }
 
+/* The child says when it is done; taking down its copy of all memory takes it longer, and nobody waits for that. */
+static void bury(bool now)
+{
+	while (leaving != 0) {
+		pid_t got = waitpid(leaving, NULL, __WALL | (now ? 0 : WNOHANG));
+		if (got == leaving || (got < 0 && errno != EINTR))
+			leaving = 0;
+		else if (!now)
+			return;
+	}
+}
+
+static bool is_done(void) { return atomic_load_explicit(&answer->done, memory_order_acquire) == 1; }
+
 static bool wait_for(pid_t pid)
 {
+	const struct timespec look = { 0, 20000000 };
 	int64_t until_ns = det_now_ns() + PATIENCE_NS;
-	struct timespec nap = { 0, 50000 };
 
-	for (;;) {
-		pid_t got = waitpid(pid, NULL, __WALL | WNOHANG);
-		if (got == pid || (got < 0 && errno != EINTR))
-			return true;
-		if (det_now_ns() > until_ns)
-			break;
-		nanosleep(&nap, NULL);
-		if (nap.tv_nsec < 5000000)
-			nap.tv_nsec += nap.tv_nsec / 4;
+	leaving = pid;
+	while (!is_done()) {
+		syscall(SYS_futex, &answer->done, FUTEX_WAIT, 0, &look, NULL, 0);
+		if (!is_done())
+			bury(false);
+		if (leaving == 0)               /* died */
+			return is_done();
+		if (det_now_ns() > until_ns) {
+			kill(pid, SIGKILL);
+			bury(true);
+			return false;
+		}
 	}
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		continue;
-	return false;
+	return true;
 }
 
 const struct det_answer *det_snapshot_ask(const struct det_question *q)
@@ -78,20 +96,25 @@ const struct det_answer *det_snapshot_ask(const struct det_question *q)
 
 	if (answer == NULL)
 		return NULL;
-	answer->done = 0;
+	bury(true);
+	atomic_store(&answer->done, 0);
 	answer->given_up = NULL;
-	answer->n = 0;
+	answer->n = answer->n_steps = 0;
 	sigfillset(&all);
 	det_reach_prepare();
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int64_t began_ns = det_now_ns();
 	det_block_door->world_stop();
 	pid_t pid = bare_clone();
 	if (pid == 0)
 		child(q);
 	det_block_door->world_start();
+	int64_t going_ns = det_now_ns();
 	bool in_time = pid > 0 && wait_for(pid);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!in_time || atomic_load_explicit(&answer->done, memory_order_acquire) != 1) {
+	answer->pause_ns = going_ns - began_ns;
+	answer->judged_ns = det_now_ns() - began_ns;
+	if (!in_time) {
 		det_loss(pid < 0 ? "leak check: no snapshot" : "leak check: the snapshot gave no answer", 1);
 		return NULL;
 	}
@@ -101,3 +124,5 @@ const struct det_answer *det_snapshot_ask(const struct det_question *q)
 	}
 	return answer;
 }
+
+void det_snapshot_finish(void) { bury(true); }

@@ -6,7 +6,7 @@
 #include "../shadow/arena.h"
 
 #define SHARDS  64u
-#define BUCKETS (1u << 14)              /* per table; a multiple of SHARDS */
+#define BUCKETS (1u << 18)              /* per table; a multiple of SHARDS */
 
 struct table {
 	struct det_pool pool;

@@ -22,10 +22,12 @@ struct det_bg {
 	uint32_t  wants_ctx;            /* where */
 	uint8_t   wants_kind, wants_op; /* rt_obj_kind, rt_wait_op */
 	bool      ended;
+	bool      waits_cond;           /* its verdict is on a cond: set before the verdict */
 	uint32_t  walk;                 /* number of the walk that saw it */
+	struct det_bg *next_writer;     /* of those that want to write-lock */
 	/* Atomic on their own. */
 	_Atomic uint8_t  verdict;       /* det_proof; never goes back */
-	_Atomic bool     expect_leak;
+	_Atomic bool     expect_leak, suspected;
 	_Atomic uint32_t n_holds;
 	uint32_t next;                  /* chain of the shard */
 };

@@ -4,19 +4,42 @@
 #include "../abi/start.h"
 
 #define RED_ZONE  128u
+#define AHEAD     32u
+#define WAITS_MAX (UINT32_C(1) << 25)
 #define TCB_BYTES 2304u                 /* of glibc's struct pthread on x86-64; a smaller one would be followed by more of the same mapping */
 
-static bool count_one(const struct rt_ginfo *info, void *arg)
+/* Channels that an armed timer will send on. A stopped timer is only its channel. */
+static uintptr_t *armed_hash;
+static uint32_t   n_armed, armed_mask;
+
+static uint32_t armed_slot(uintptr_t chan)
 {
-	++*(uint32_t *)arg;
-	return true;
+	uint32_t i = (uint32_t)((chan * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & armed_mask;
+
+	while (armed_hash[i] != 0 && armed_hash[i] != chan)
+		i = (i + 1) & armed_mask;
+	return i;
 }
 
-static bool goes_on_by_itself(const struct rt_ginfo *info)
-{
-	struct rt_objinfo o;
+static bool is_armed(uintptr_t chan) { return n_armed != 0 && armed_hash[armed_slot(chan)] == chan; }
+static void count_armed(void *chan, void *arg) { n_armed++; }
+static void note_armed(void *chan, void *arg) { armed_hash[armed_slot((uintptr_t)chan)] = (uintptr_t)chan; }
 
-	if (info->state != RT_G_WAITING || info->system || info->foreign || info->has_deadline || info->n_waits > RT_INSPECT_WAITS)
+static void gather_armed(void)
+{
+	n_armed = 0;
+	det_block_door->timer_chans(count_armed, NULL);
+	armed_mask = 63;
+	while (armed_mask < 2 * n_armed)
+		armed_mask = armed_mask * 2 + 1;
+	armed_hash = det_reach_take(((size_t)armed_mask + 1) * sizeof *armed_hash);
+	if (det_reach.given_up == NULL)
+		det_block_door->timer_chans(note_armed, NULL);
+}
+
+static bool goes_on_by_itself(const struct rt_ginfo *info, const struct rt_wait_entry *waits, uint32_t n_waits)
+{
+	if (info->state != RT_G_WAITING || info->system || info->foreign || info->has_deadline)
 		return true;
 	switch (info->wait) {
 	case RT_WAIT_CHAN_RECV_NIL: case RT_WAIT_CHAN_SEND_NIL: case RT_WAIT_SELECT_NO_CASES:
@@ -27,16 +50,12 @@ static bool goes_on_by_itself(const struct rt_ginfo *info)
 	default:
 		return true;
 	}
-	if (info->n_waits == 0)
+	if (n_waits == 0)
 		return info->wait != RT_WAIT_SELECT;
-	for (uint32_t i = 0; i < info->n_waits; i++) {
-		const struct rt_wait_entry *w = &info->waits[i];
-		if (w->kind == RT_OBJ_NONE || w->kind == RT_OBJ_TIMER || w->kind == RT_OBJ_FD)
+	for (uint32_t i = 0; i < n_waits; i++) {
+		if (waits[i].kind == RT_OBJ_NONE || waits[i].kind == RT_OBJ_TIMER || waits[i].kind == RT_OBJ_FD)
 			return true;
-		if (w->kind != RT_OBJ_CHAN)
-			continue;
-		det_block_door->obj_info(RT_OBJ_CHAN, w->obj, &o);
-		if (o.is_timer_chan)
+		if (waits[i].kind == RT_OBJ_CHAN && is_armed((uintptr_t)waits[i].obj))
 			return true;
 	}
 	return false;
@@ -56,22 +75,80 @@ static uintptr_t frames_end(uintptr_t lo, uintptr_t hi)
 	return hi & ~(uintptr_t)7;
 }
 
+static uint32_t n_writers;              /* that wait for a write lock */
+
+/* Its wait set behind those noted before; the array's end is beyond what a process can hold. */
+static void note_waits(struct det_member *m, const struct rt_ginfo *info)
+{
+	m->first_wait = det_reach.n_waits;
+	if (info->state != RT_G_WAITING)
+		return;
+	if (det_reach.n_waits + info->n_waits > WAITS_MAX) {
+		det_reach.given_up = "leak check: too many waits";
+		return;
+	}
+	if (info->n_waits > RT_INSPECT_WAITS)
+		m->n_waits = det_block_door->g_waits(info->g, &det_reach.waits[m->first_wait], info->n_waits);
+	else
+		for (; m->n_waits < info->n_waits; m->n_waits++)
+			det_reach.waits[m->first_wait + m->n_waits] = info->waits[m->n_waits];
+	det_reach.n_waits += m->n_waits;
+}
+
+static void note_signal_roots(struct det_member *m, const struct rt_ginfo *info)
+{
+	m->regs = info->regs;
+	m->n_regs = info->n_regs;
+	if (info->vector_lo == info->vector_hi && info->handler_lo == info->handler_hi)
+		return;
+	det_reach.roots[det_reach.n_roots] = (struct det_signal_roots){ { info->vector_lo, info->vector_hi }, { info->handler_lo, info->handler_hi } };
+	m->roots = ++det_reach.n_roots;
+}
+
+/* Where the program's own frames begin on a parked stack. */
+static void note_program_frames(struct det_member *m, const struct rt_ginfo *info)
+{
+	uintptr_t pc = info->pc, fp = info->bp;
+
+	if (m->foreign || m->self || info->state != RT_G_WAITING || info->sp == 0 || m->live_lo >= m->stack_hi)
+		return;
+	m->bp = info->bp;
+	for (uintptr_t last = info->sp; pc >= det_reach.runtime_lo && pc < det_reach.runtime_hi; fp = ((const uintptr_t *)fp)[0]) {
+		if (fp < last || fp + 2 * sizeof(uintptr_t) > m->stack_hi || fp % sizeof(uintptr_t) != 0) {
+			m->sure_lo = 0;         /* a frame without a frame pointer: all of it counts */
+			return;
+		}
+		pc = ((const uintptr_t *)fp)[1];
+		last = fp + 1;
+		m->sure_lo = fp + 2 * sizeof(uintptr_t);
+	}
+}
+
 static bool note_goroutine(const struct rt_ginfo *info, void *arg)
 {
-	uint32_t max = *(const uint32_t *)arg;
-	struct det_member *m = &det_reach.members[det_reach.graph.n_nodes];
-	struct det_node *n = &det_reach.graph.nodes[det_reach.graph.n_nodes];
+	uint32_t max = *(const uint32_t *)arg, at = det_reach.graph.n_nodes;
+	struct det_member *m = &det_reach.members[at];
 	struct det_bg *b = det_bg_any() ? det_bg_of(info->id, false) : NULL;
 	enum det_proof verdict = b != NULL ? atomic_load(&b->verdict) : DET_PROOF_NONE;
 
-	if (det_reach.graph.n_nodes >= max)
+	if (at >= max) {
+		det_reach.given_up = "leak check: too many goroutines";
 		return false;
-	*m = (struct det_member){ .view = info->g, .gid = info->id, .since_ns = info->since_ns, .stack_lo = info->g->stack_lo, .stack_hi = info->g->stack_hi,
-		.regs = info->regs, .n_regs = info->n_regs, .state = (uint8_t)info->state, .wait = (uint8_t)info->wait, .system = info->system,
-		.foreign = info->foreign, .self = info->g == det_reach.question->self };
+	}
+	m->view = info->g;
+	m->gid = info->id;
+	m->since_ns = info->since_ns;
+	m->stack_lo = info->g->stack_lo;
+	m->stack_hi = info->g->stack_hi;
+	m->state = (uint8_t)info->state;
+	m->wait = (uint8_t)info->wait;
+	m->system = info->system;
+	m->foreign = info->foreign;
+	m->self = info->g == det_reach.question->self;
 	bool ended = det_reach.question->main_ended && info->id == 1;
 	m->skip = m->system || m->foreign || m->self || ended || verdict != DET_PROOF_NONE || (b != NULL && atomic_load(&b->expect_leak));
-	m->live_lo = m->self ? det_reach.question->self_sp : info->sp != 0 ? info->sp - RED_ZONE : m->stack_lo;
+	/* Below the stack pointer of one that has switched away, nothing counts; below that of one caught in the middle, the red zone. */
+	m->live_lo = m->self ? det_reach.question->self_sp : info->sp != 0 ? info->sp - (info->regs != NULL ? RED_ZONE : 0) : m->stack_lo;
 	if (m->live_lo < m->stack_lo || m->live_lo > m->stack_hi)
 		m->live_lo = m->stack_lo;
 	if (info->id == 1)
@@ -79,72 +156,75 @@ static bool note_goroutine(const struct rt_ginfo *info, void *arg)
 	/* A plain thread's stack is an ordinary mapping, a root as a whole. */
 	if (m->foreign)
 		m->stack_lo = m->stack_hi = m->live_lo = 0;
-	n->alive = verdict == DET_PROOF_NONE && !ended && goes_on_by_itself(info);
 	if (ended)
 		m->live_lo = m->stack_hi;
-	m->active = n->alive && !m->self && !m->system && !(m->foreign && info->state == RT_G_WAITING);
-	m->first_wait = det_reach.n_waits;
-	for (uint32_t i = 0; info->state == RT_G_WAITING && i < info->n_waits && i < RT_INSPECT_WAITS; i++, m->n_waits++)
-		det_reach.waits[det_reach.n_waits++] = info->waits[i];
-	if (m->stack_hi != 0) {
-		det_reach.stacks_lo = m->stack_lo < det_reach.stacks_lo ? m->stack_lo : det_reach.stacks_lo;
-		det_reach.stacks_hi = m->stack_hi > det_reach.stacks_hi ? m->stack_hi : det_reach.stacks_hi;
-	}
+	if (det_reach.question->suspect_before_ns != 0)
+		note_program_frames(m, info);
+	note_waits(m, info);
+	n_writers += info->state == RT_G_WAITING && info->wait == RT_WAIT_RW_LOCK;
+	note_signal_roots(m, info);
+	bool alive = verdict == DET_PROOF_NONE && !ended && goes_on_by_itself(info, &det_reach.waits[m->first_wait], m->n_waits);
+	m->active = alive && !m->self && !m->system && !(m->foreign && info->state == RT_G_WAITING);
+	/* A wait that is proven for ever asks nothing more; nor does what is left of main. */
+	m->settled = alive || ended || verdict != DET_PROOF_NONE;
+	if (alive)
+		det_graph_set_alive(&det_reach.graph, at);
 	det_reach.graph.n_nodes++;
-	return true;
+	return det_reach.given_up == NULL;
 }
 
-static bool count_waits(const struct rt_ginfo *info, void *arg)
+/* By number, for the owners of locks. Made when the first is asked for. */
+static uint32_t *gid_hash, gid_mask;
+
+static void make_gid_hash(void)
 {
-	*(uint64_t *)arg += info->n_waits < RT_INSPECT_WAITS ? info->n_waits : RT_INSPECT_WAITS;
-	return true;
+	gid_mask = 63;
+	while (gid_mask < 2 * det_reach.graph.n_nodes)
+		gid_mask = gid_mask * 2 + 1;
+	gid_hash = det_reach_take(((size_t)gid_mask + 1) * sizeof *gid_hash);
+	for (uint32_t i = 0; i < det_reach.graph.n_nodes && det_reach.given_up == NULL; i++) {
+		uint32_t at = (uint32_t)(det_reach.members[i].gid * UINT64_C(0x9e3779b97f4a7c15) >> 32) & gid_mask;
+		while (gid_hash[at] != 0)
+			at = (at + 1) & gid_mask;
+		gid_hash[at] = i + 1;
+	}
 }
 
 static bool node_of(uint64_t gid, uint32_t *out)
 {
-	uint32_t lo = 0, hi = det_reach.graph.n_nodes;
-
-	while (lo < hi) {                       /* the first that is not below */
-		uint32_t mid = lo + (hi - lo) / 2;
-		if (det_reach.members[det_reach.by_gid[mid]].gid < gid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == det_reach.graph.n_nodes || det_reach.members[det_reach.by_gid[lo]].gid != gid)
-		return false;
-	*out = det_reach.by_gid[lo];
-	return true;
+	if (gid_hash == NULL)
+		make_gid_hash();
+	uint32_t at = (uint32_t)(gid * UINT64_C(0x9e3779b97f4a7c15) >> 32) & gid_mask;
+	while (gid_hash[at] != 0 && det_reach.members[gid_hash[at] - 1].gid != gid)
+		at = (at + 1) & gid_mask;
+	*out = gid_hash[at] - 1;
+	return gid_hash[at] != 0;
 }
 
 /* --- waits into terms (research table 7.4) ------------------------------------------------------------------------------------------- */
 
-static void begin_term(void) { det_reach.graph.terms[det_reach.graph.n_terms] = (struct det_term){ .first = det_reach.graph.n_atoms }; }
+static void begin_term(uint32_t node) { det_graph_begin_term(&det_reach.graph, node); }
+static void end_term(void) { det_graph_end_term(&det_reach.graph); }
 
-static void atom(enum det_atom_kind kind, uintptr_t what)
+static void atom_reached(uintptr_t obj)
 {
-	det_reach.graph.atoms[det_reach.graph.n_atoms++] = (struct det_atom){ kind, what };
-	det_reach.graph.terms[det_reach.graph.n_terms].n++;
+	uint32_t t = obj != 0 ? det_target_of(obj) : UINT32_MAX;
+
+	if (t != UINT32_MAX)
+		det_target_place(t);
+	det_graph_atom(&det_reach.graph, t != UINT32_MAX ? DET_ATOM_REACHED : DET_ATOM_NEVER, t);
 }
 
-static void end_term(struct det_node *n)
-{
-	det_reach.graph.n_terms++;
-	n->n++;
-}
-
-/* A goroutine that must go on: if it has ended, nobody will do its part (an atom that never holds). */
+/* A goroutine that must go on: if it has ended, nobody will do its part. */
 static void atom_alive(uint64_t gid)
 {
-	uint32_t i;
+	uint32_t i = 0;
+	bool there = node_of(gid, &i);
 
-	if (node_of(gid, &i))
-		atom(DET_ATOM_ALIVE, i);
-	else
-		atom(DET_ATOM_REACHED, 0);
+	det_graph_atom(&det_reach.graph, there ? DET_ATOM_ALIVE : DET_ATOM_NEVER, i);
 }
 
-static void write_lock_term(struct det_node *n, const struct rt_wait_entry *w, const struct rt_objinfo *o)
+static void write_lock_term(uint32_t node, const struct rt_wait_entry *w, const struct rt_objinfo *o)
 {
 	struct det_hold holds[DET_READERS_MAX];
 	uint32_t n_holds = det_hold_list((uintptr_t)w->obj, holds, DET_READERS_MAX);
@@ -152,98 +232,128 @@ static void write_lock_term(struct det_node *n, const struct rt_wait_entry *w, c
 
 	for (uint32_t i = 0; i < n_holds; i++)
 		n_known += holds[i].count;
-	begin_term();
-	atom(DET_ATOM_REACHED, (uintptr_t)w->obj);
+	begin_term(node);
+	atom_reached((uintptr_t)w->obj);
 	/* The readers are known exactly if we know as many as are counted. */
 	if (o->owner_id != 0)
 		atom_alive(o->owner_id);
 	else if (!o->handover && n_holds < DET_READERS_MAX && n_known == o->counter)
 		for (uint32_t i = 0; i < n_holds; i++)
 			atom_alive(holds[i].gid);
-	end_term(n);
+	end_term();
 }
 
-static void read_lock_terms(struct det_node *n, const struct rt_wait_entry *w, const struct rt_objinfo *o)
+/* Behind a queued writer, any of them: one that is alive makes all alive, they wait for the same readers. */
+static void read_lock_term(uint32_t node, const struct rt_wait_entry *w, const struct rt_objinfo *o)
 {
-	bool queued = false;
+	uint32_t t = o->owner_id == 0 && o->writer_waiting ? det_target_of((uintptr_t)w->obj) : UINT32_MAX;
 
-	if (o->owner_id == 0 && o->writer_waiting)
-		for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++) {        /* any writer queued on it may be the one ahead */
-			const struct det_member *m = &det_reach.members[i];
-			const struct rt_wait_entry *v = &det_reach.waits[m->first_wait];
-			if (m->wait != RT_WAIT_RW_LOCK || m->n_waits == 0 || v->obj != w->obj)
-				continue;
-			queued = true;
-			begin_term();
-			atom(DET_ATOM_ALIVE, i);
-			end_term(n);
-			break;                  /* one that is alive makes all alive: they wait for the same readers */
-		}
-	if (queued)
-		return;
-	begin_term();
-	atom(DET_ATOM_REACHED, (uintptr_t)w->obj);
-	if (o->owner_id != 0)
-		atom_alive(o->owner_id);
-	end_term(n);
+	begin_term(node);
+	if (t != UINT32_MAX && det_reach.targets[t].writer != 0) {
+		det_graph_atom(&det_reach.graph, DET_ATOM_ALIVE, det_reach.targets[t].writer - 1);
+	} else {
+		atom_reached((uintptr_t)w->obj);
+		if (o->owner_id != 0)
+			atom_alive(o->owner_id);
+	}
+	end_term();
 }
 
-static void add_terms(struct det_node *n, const struct rt_wait_entry *w)
+/* An owner of a lock ends the wait by unlocking, which takes that he goes on and that somebody can reach the lock: he himself now or, when he
+ * is handed the address, later. (That he has lost it while others alive have not proves nothing: they may hand it to him.) */
+static void owned_term(uint32_t node, const struct rt_wait_entry *w, const struct rt_objinfo *o, bool reached)
+{
+	begin_term(node);
+	if (reached)
+		atom_reached((uintptr_t)w->obj);
+	if (o->owner_id != 0 && !o->handover)
+		atom_alive(o->owner_id);
+	end_term();
+}
+
+static void add_terms(uint32_t node, const struct rt_wait_entry *w)
 {
 	struct rt_objinfo o = { 0 };
 
-	if (w->kind == RT_OBJ_MUTEX || w->kind == RT_OBJ_RWMUTEX || w->kind == RT_OBJ_ONCE)
+	switch (w->kind) {
+	case RT_OBJ_RWMUTEX:
 		det_block_door->obj_info(w->kind, w->obj, &o);
-	if (w->kind == RT_OBJ_RWMUTEX && w->op == RT_OP_LOCK) {
-		write_lock_term(n, w, &o);
-	} else if (w->kind == RT_OBJ_RWMUTEX && w->op == RT_OP_RLOCK) {
-		read_lock_terms(n, w, &o);
-	} else {
-		begin_term();
-		if (w->kind != RT_OBJ_ONCE || o.owner_id == 0)
-			atom(DET_ATOM_REACHED, (uintptr_t)w->obj);
-		if (o.owner_id != 0 && !o.handover)
-			atom_alive(o.owner_id);
-		end_term(n);
+		if (w->op == RT_OP_LOCK)
+			write_lock_term(node, w, &o);
+		else
+			read_lock_term(node, w, &o);
+		break;
+	case RT_OBJ_MUTEX: case RT_OBJ_ONCE:
+		det_block_door->obj_info(w->kind, w->obj, &o);
+		owned_term(node, w, &o, w->kind == RT_OBJ_MUTEX || o.owner_id == 0);
+		break;
+	case RT_OBJ_COND:                       /* a signal, and then the mutex: who owns it must go on */
+		if (w->with != NULL)
+			det_block_door->obj_info(RT_OBJ_MUTEX, w->with, &o);
+		owned_term(node, w, &o, true);
+		break;
+	default:                                /* anybody with a reference */
+		owned_term(node, w, &o, true);
+		break;
 	}
+}
+
+/* Readers ask for a writer ahead of them: all writers are noted first. */
+static void note_writers(void)
+{
+	for (uint32_t i = 0; i < det_reach.graph.n_nodes && det_reach.given_up == NULL; i++) {
+		const struct det_member *m = &det_reach.members[i];
+		if (m->wait != RT_WAIT_RW_LOCK || m->n_waits == 0)
+			continue;
+		uint32_t t = det_target_of((uintptr_t)det_reach.waits[m->first_wait].obj);
+		if (t != UINT32_MAX)
+			det_reach.targets[t].writer = i + 1;
+	}
+}
+
+/* Looking for the block of an object is several cache misses: those of the next goroutines are begun together. */
+static void fetch_ahead(uint32_t first)
+{
+	for (int step = 0; step < 2; step++)
+		for (uint32_t i = first; i < first + AHEAD && i < det_reach.graph.n_nodes; i++)
+			if (det_reach.members[i].n_waits != 0)
+				det_heap_prefetch((uintptr_t)det_reach.waits[det_reach.members[i].first_wait].obj, step);
 }
 
 void det_waits_to_terms(void)
 {
+	if (n_writers != 0)
+		note_writers();
 	for (uint32_t i = 0; i < det_reach.graph.n_nodes && det_reach.given_up == NULL; i++) {
-		struct det_member *m = &det_reach.members[i];
-		struct det_node *n = &det_reach.graph.nodes[i];
-		n->first = det_reach.graph.n_terms;
-		if (n->alive || m->live_lo == m->stack_hi || (m->skip && !m->self && det_block_convicted(m->gid)))
-			continue;
-		for (uint32_t k = 0; k < m->n_waits; k++)
-			add_terms(n, &det_reach.waits[m->first_wait + k]);
+		const struct det_member *m = &det_reach.members[i];
+		if (i % AHEAD == 0)
+			fetch_ahead(i);
+		for (uint32_t k = 0; k < m->n_waits && !m->settled; k++)
+			add_terms(i, &det_reach.waits[m->first_wait + k]);
 	}
+	if (det_reach.graph.full)
+		det_reach.given_up = "leak check: too many waits";
 }
-
-static uintptr_t stack_key(uint32_t i) { return det_reach.members[i].stack_lo; }
-static uintptr_t gid_key(uint32_t i) { return det_reach.members[i].gid; }
 
 void det_waits_gather(uint32_t max)
 {
-	uint32_t n = 0;
-	uint64_t n_waits = 0;
+	struct det_graph *g = &det_reach.graph;
 
-	det_block_door->g_each(count_one, &n);
-	det_block_door->g_each(count_waits, &n_waits);
-	n = n < max ? n : max;
-	det_reach.members = det_reach_take((n + 1) * sizeof *det_reach.members);
-	det_reach.by_stack = det_reach_take((n + 1) * sizeof *det_reach.by_stack);
-	det_reach.by_gid = det_reach_take((n + 1) * sizeof *det_reach.by_gid);
-	det_reach.graph.nodes = det_reach_take((n + 1) * sizeof *det_reach.graph.nodes);
-	det_reach.waits = det_reach_take((n_waits + 1) * sizeof *det_reach.waits);
-	det_reach.graph.terms = det_reach_take((n_waits + 1) * sizeof *det_reach.graph.terms);
-	det_reach.graph.atoms = det_reach_take((n_waits + 1) * (DET_READERS_MAX + 2) * sizeof *det_reach.graph.atoms);
-	if (det_reach.given_up != NULL)
-		return;
-	det_block_door->g_each(note_goroutine, &n);
-	for (uint32_t i = 0; i < det_reach.graph.n_nodes; i++)
-		det_reach.by_stack[i] = det_reach.by_gid[i] = i;
-	det_reach_sort(det_reach.by_stack, det_reach.graph.n_nodes, stack_key);
-	det_reach_sort(det_reach.by_gid, det_reach.graph.n_nodes, gid_key);
+	/* As much as could be needed: what is not touched costs nothing. */
+	det_reach.members = det_reach_take(((size_t)max + 1) * sizeof *det_reach.members);
+	g->nodes = det_reach_take(((size_t)max + 1) * sizeof *g->nodes);
+	g->queue = det_reach_take(((size_t)max + 1) * sizeof *g->queue);
+	det_reach.roots = det_reach_take(((size_t)max + 1) * sizeof *det_reach.roots);
+	det_reach.waits = det_reach_take(WAITS_MAX * sizeof *det_reach.waits);
+	g->terms = det_reach_take((g->terms_max = WAITS_MAX) * sizeof *g->terms);
+	g->atoms = det_reach_take((g->atoms_max = 2 * WAITS_MAX) * sizeof *g->atoms);
+	gid_hash = NULL;
+	n_writers = 0;
+	gather_armed();
+	if (det_reach.given_up == NULL)
+		det_block_door->g_each(note_goroutine, &max);
+	if (det_reach.given_up == NULL)
+		det_stacks_index();
+	if (det_reach.given_up == NULL)
+		det_targets_init(det_reach.n_waits);
 }

@@ -38,7 +38,7 @@ static uint64_t text_hash(const char *s)
 	return h;
 }
 
-static uint64_t finding_key(const struct det_finding *f)
+uint64_t det_finding_key(const struct det_finding *f)
 {
 	uint64_t key = (uint64_t)f->rule * UINT64_C(0xff51afd7ed558ccd);
 
@@ -227,18 +227,33 @@ static void write_again(struct known *k, int64_t now_ns)
 	k->written_ns = now_ns;
 }
 
+static void repeat_locked(struct known *k, uint64_t count)
+{
+	int64_t now_ns = det_now_ns();
+
+	k->repeats_unwritten += count;
+	if (now_ns - k->written_ns >= AGAIN_NS)
+		write_again(k, now_ns);
+}
+
+void det_finding_repeat(uint64_t key, uint64_t count)
+{
+	det_lock(&lock);
+	struct known *k = find(key);
+	if (k != NULL && k->key == key)
+		repeat_locked(k, count);
+	det_unlock(&lock);
+}
+
 uint32_t det_finding_emit(const struct det_finding *f)
 {
-	uint64_t key = finding_key(f);
+	uint64_t key = det_finding_key(f);
 	uint32_t n = 0;
 
 	det_lock(&lock);
 	struct known *k = find(key);
 	if (k != NULL && k->key == key) {
-		int64_t now_ns = det_now_ns();
-		k->repeats_unwritten++;
-		if (now_ns - k->written_ns >= AGAIN_NS)
-			write_again(k, now_ns);
+		repeat_locked(k, 1);
 	} else {
 		n = ++n_findings;
 		if (k != NULL)

@@ -74,4 +74,8 @@ struct det_finding {
  * Takes a lock of its own; callable with runtime spin locks held; does not allocate from malloc. */
 uint32_t det_finding_emit(const struct det_finding *f);
 
+/* What tells repeats; and so many more of one that has been emitted, told without being made again. */
+uint64_t det_finding_key(const struct det_finding *f);
+void det_finding_repeat(uint64_t key, uint64_t count);
+
 #endif

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_EVENT_ABI 3u
+#define RT_EVENT_ABI 4u
 
 /* The part of a goroutine an observer may see; the first member of struct rt_g (g.h). */
 struct rt_gview {

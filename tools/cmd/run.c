@@ -15,11 +15,11 @@
 #include "launch/check.h"
 #include "schedule/schedule.h"
 
-enum { KEY_RACE = 0x2000, KEY_LEAK, KEY_DEADLOCK, KEY_TIMEOUT, KEY_PROCS, KEY_SEED, KEY_FAIL_ON, KEY_SCHEDULE, KEY_SAVE };
+enum { KEY_RACE = 0x2000, KEY_LEAK, KEY_DEADLOCK, KEY_TIMEOUT, KEY_PROCS, KEY_SEED, KEY_FAIL_ON, KEY_SCHEDULE, KEY_SAVE, KEY_LEAK_INTERVAL, KEY_SUSPECTS };
 
 struct run {
 	struct options options;
-	const char *race, *leak, *deadlock, *procs, *schedule;
+	const char *race, *leak, *deadlock, *procs, *schedule, *leak_interval, *suspects;
 	bool     race_asked;            /* --race=on said by the user: then it must be possible */
 	enum fail_on fail_on;
 	int64_t  timeout_ns;
@@ -36,6 +36,8 @@ static const struct argp_option table[] = {
 	{ "race", KEY_RACE, "on|off", 0, "detect data races (default on)", 1 },
 	{ "leak", KEY_LEAK, "exit|off", 0, "report goroutines that can never end (default exit)", 1 },
 	{ "deadlock", KEY_DEADLOCK, "fatal|warn|off", 0, "what a deadlock of some goroutines does (default fatal)", 1 },
+	{ "leak-interval", KEY_LEAK_INTERVAL, "DUR", 0, "how often to look for leaks while the program runs (default 200ms, rarer where it would cost over 1 %; 0: only at the end)", 1 },
+	{ "suspects", KEY_SUSPECTS, "on|off", 0, "note goroutines that only a global or an unknown thread keeps from being proven leaked (default off)", 1 },
 	{ "timeout", KEY_TIMEOUT, "DUR", 0, "stop after DUR (10s, 2m, 500ms) with a goroutine dump; status 124", 2 },
 	{ "procs", KEY_PROCS, "N", 0, "run goroutines on N threads at once", 2 },
 	{ "seed", KEY_SEED, "N", 0, "seed of every random choice", 2 },
@@ -82,7 +84,7 @@ choice(const struct argp_state *state, const char *option, const char *arg, cons
 }
 
 static int64_t
-duration_ns(const struct argp_state *state, const char *arg)
+duration_ns(const struct argp_state *state, const char *option, const char *arg, double least)
 {
 	static const struct { const char *unit; double ns; } units[] = {
 		{ "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "h", 3600e9 }
@@ -90,10 +92,10 @@ duration_ns(const struct argp_state *state, const char *arg)
 	char *end;
 	double v = strtod(arg, &end);
 
-	for (size_t i = 0; end != arg && v > 0 && i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(end, units[i].unit) && v * units[i].ns >= 1 && v * units[i].ns < 9e18)
+	for (size_t i = 0; end != arg && i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(end, units[i].unit) && v * units[i].ns >= least && v * units[i].ns < 9e18)
 			return (int64_t)(v * units[i].ns);
-	options_refuse(state->name, "--timeout wants a time such as 10s, 2m or 500ms, not '%s'", arg);
+	options_refuse(state->name, "--%s wants a time such as 10s, 2m or 500ms, not '%s'", option, arg);
 }
 
 static uint64_t
@@ -121,7 +123,12 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_LEAK: r->leak = choice(state, "leak", arg, "exit off"); break;
 	case KEY_DEADLOCK: r->deadlock = choice(state, "deadlock", arg, "fatal warn off"); break;
-	case KEY_TIMEOUT: r->timeout_ns = duration_ns(state, arg); break;
+	case KEY_TIMEOUT: r->timeout_ns = duration_ns(state, "timeout", arg, 1); break;
+	case KEY_LEAK_INTERVAL:
+		duration_ns(state, "leak-interval", arg, 0);
+		r->leak_interval = arg;
+		break;
+	case KEY_SUSPECTS: r->suspects = choice(state, "suspects", arg, "on off"); break;
 	case KEY_PROCS:
 		if (number(state, "procs", arg, 4096) == 0)
 			options_refuse(state->name, "--procs wants at least 1");
@@ -266,6 +273,10 @@ set_environment(const struct run *r, const char *spool)
 	setenv("CSPCHECK_RACE", r->race, 1);
 	setenv("CSPCHECK_LEAK", r->leak, 1);
 	setenv("CSPCHECK_DEADLOCK", r->deadlock, 1);
+	if (r->leak_interval)
+		setenv("CSPCHECK_LEAK_INTERVAL", r->leak_interval, 1);
+	if (r->suspects)
+		setenv("CSPCHECK_SUSPECTS", r->suspects, 1);
 	if (r->procs)
 		setenv("CSPMAXPROCS", r->procs, 1);
 	schedule_environment(r->schedule, r->seed, r->index);
