@@ -28,7 +28,9 @@
 
 #define SETTLE_NS      INT64_C(100000000)
 #define STARTING_NS    INT64_C(2000000000)
-#define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run; a loaded machine needs it */
+#define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run */
+#define GRACE_CPU_NS   INT64_C(100000000)      /* a loaded machine may give us nothing in that time: so much must have been had, too, */
+#define GRACE_MAX_NS   INT64_C(3000000000)     /* or this have passed */
 #define INTERVAL_MAX   INT64_C(5000000000)
 #define WATCH_STACK_BYTES (256u << 10)
 #define COST_SHARE     100                /* at least that many times the cost of a check lie between two */
@@ -119,19 +121,19 @@ static int64_t suspect_before_ns(void)
 	return before_ns > 0 ? before_ns : 1;
 }
 
+static int64_t cpu_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* For those who measure: CSPCHECK_CHECK_TIMES=1. */
 static void say_times(const struct det_answer *a, int64_t told_ns)
 {
 	fprintf(stderr, "check: %u goroutines, %u told; pause %.2f ms, judged %.2f ms, told %.2f ms CPU; copy's CPU: gather %.2f terms %.2f roots %.2f mark %.2f ms\n",
 		a->n_goroutines, a->n, (double)a->pause_ns / 1e6, (double)a->judged_ns / 1e6, (double)told_ns / 1e6, (double)a->cpu_ns[0] / 1e6,
 		(double)(a->cpu_ns[1] - a->cpu_ns[0]) / 1e6, (double)(a->cpu_ns[2] - a->cpu_ns[1]) / 1e6, (double)(a->cpu_ns[3] - a->cpu_ns[2]) / 1e6);
-}
-
-static int64_t thread_cpu_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* Findings and verdicts of an answer; ends the program where a deadlock is to. Takes and gives back check_lock, which is held. */
@@ -141,11 +143,11 @@ static void tell(const struct det_answer *a)
 
 	if (a == NULL)
 		return;
-	int64_t began_ns = det_block_options.say_times ? thread_cpu_ns() : 0;
+	int64_t began_ns = det_block_options.say_times ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
 	det_verdict_convict(a, &main_dead);
 	det_verdict_suspects(a);
 	if (det_block_options.say_times)
-		say_times(a, thread_cpu_ns() - began_ns);
+		say_times(a, cpu_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns);
 	if (main_dead && det_block_options.deadlock == DET_DEADLOCK_FATAL) {
 		det_unlock(&check_lock);
 		det_block_die("goroutines are deadlocked: goroutine 1 can never be woken");
@@ -225,7 +227,7 @@ static bool note_busy(const struct rt_ginfo *info, void *arg)
 /* Those who were only just told to end may do so. Programs without any are not delayed. */
 static void grace(struct rt_gview *self)
 {
-	int64_t until_ns = det_now_ns() + GRACE_NS;
+	int64_t began_ns = det_now_ns(), began_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID), passed_ns;
 	struct timespec nap = { 0, 500000 };
 
 	for (;;) {
@@ -233,7 +235,8 @@ static void grace(struct rt_gview *self)
 		det_block_door->world_stop();
 		det_block_door->g_each(note_busy, &b);
 		det_block_door->world_start();
-		if (!b.any || det_now_ns() >= until_ns)
+		passed_ns = det_now_ns() - began_ns;
+		if (!b.any || passed_ns >= GRACE_MAX_NS || (passed_ns >= GRACE_NS && cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - began_cpu_ns >= GRACE_CPU_NS))
 			return;
 		nanosleep(&nap, NULL);
 	}
