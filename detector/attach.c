@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "block/block.h"
+#include "block/sites.h"
 #include "explore/explore.h"
 #include "hb/goroutines.h"
 #include "hb/hb.h"
@@ -69,7 +70,7 @@ static void mutex_lock(struct rt_gview *g, void *m, void *pc)
 static void mutex_unlock(struct rt_gview *g, void *m, void *pc)
 {
 	det_hb_mutex_unlock(g, m, pc);
-	det_block_mutex_unlock(g, m);
+	det_block_mutex_unlock(g, m, pc);
 }
 
 static void rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
@@ -81,7 +82,19 @@ static void rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 static void rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
 	det_hb_rw_unlock(g, rw, writer, pc);
-	det_block_rw_unlock(g, rw, writer);
+	det_block_rw_unlock(g, rw, writer, pc);
+}
+
+static void wg_add(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc)
+{
+	det_block_wg_add(g, wg, delta, counter_after, pc);
+	det_hb_wg_add(g, wg, delta, counter_after, pc);
+}
+
+static void wg_wait(struct rt_gview *g, void *wg, bool first_waiter, void *pc)
+{
+	det_block_wg_wait(g, wg, pc);
+	det_hb_wg_wait(g, wg, first_waiter, pc);
 }
 
 static void once_begin(struct rt_gview *g, void *o)
@@ -122,7 +135,7 @@ static struct rt_observer observer = {
 	.chan_close = chan_close, .chan_recv_closed = det_hb_chan_recv_closed,
 	.mem = det_hb_mem,
 	.mutex_lock = mutex_lock, .mutex_unlock = mutex_unlock, .rw_lock = rw_lock, .rw_unlock = rw_unlock,
-	.wg_add = det_hb_wg_add, .wg_wait = det_hb_wg_wait, .wg_waited = det_hb_wg_waited,
+	.wg_add = wg_add, .wg_wait = wg_wait, .wg_waited = det_hb_wg_waited,
 	.once_begin = once_begin, .once_done = once_done, .once_seen = det_hb_once_seen,
 	.cond_signal = det_hb_cond_signal, .cond_waited = det_hb_cond_waited, .sema = det_hb_sema,
 	.release = det_hb_release, .acquire = det_hb_acquire, .sync_forget = det_hb_sync_forget,

@@ -30,9 +30,9 @@ void det_block_park(struct rt_gview *g);
 void det_block_ready(struct rt_gview *waker, struct rt_gview *g);
 void det_block_end(struct rt_gview *g);
 void det_block_mutex_lock(struct rt_gview *g, void *m, void *pc);
-void det_block_mutex_unlock(struct rt_gview *g, void *m);
+void det_block_mutex_unlock(struct rt_gview *g, void *m, void *pc);
 void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc);
-void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer);
+void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc);
 void det_block_once_begin(struct rt_gview *g, void *o);
 void det_block_once_done(struct rt_gview *g, void *o);
 void det_block_knot_fork(int phase);
@@ -51,6 +51,8 @@ bool det_block_dying(void);             /* a fatal error or panic is under way: 
 _Noreturn void det_block_die(const char *text);
 
 /* leak.c */
+/* Visit all goroutines with the world stopped. Not with locks of the runtime or of a report held. */
+void det_block_look(bool (*visit)(const struct rt_ginfo *info, void *arg), void *arg);
 int  det_block_leak_check(void *pc);
 void det_block_at_exit(void);
 void det_block_expect_leak(struct rt_gview *g);

@@ -27,6 +27,7 @@
 #include "../report/stream.h"
 #include "../shadow/context.h"
 #include "draft.h"
+#include "sites.h"
 
 #define CHAIN_MAX   256
 #define HOLDERS_MAX 64
@@ -195,11 +196,15 @@ void det_block_mutex_lock(struct rt_gview *g, void *m, void *pc)
 		took(g, m, RT_OBJ_MUTEX, true, det_ctx_here(pc));
 }
 
-void det_block_mutex_unlock(struct rt_gview *g, void *m)
+static void released(struct rt_gview *g, void *obj, bool write, void *pc)
 {
-	if (det_block_door != NULL && g != NULL)
-		det_hold_remove((uintptr_t)m, g->id, true);
+	if (det_block_door == NULL || g == NULL)
+		return;
+	det_hold_remove((uintptr_t)obj, g->id, write);
+	det_site_note((uintptr_t)obj, write ? DET_SITE_UNLOCK : DET_SITE_RUNLOCK, (struct det_site){ .gid = g->id, .ctx = det_ctx_here(pc) });
 }
+
+void det_block_mutex_unlock(struct rt_gview *g, void *m, void *pc) { released(g, m, true, pc); }
 
 void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
@@ -207,11 +212,7 @@ void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 		took(g, rw, RT_OBJ_RWMUTEX, writer, det_ctx_here(pc));
 }
 
-void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer)
-{
-	if (det_block_door != NULL && g != NULL)
-		det_hold_remove((uintptr_t)rw, g->id, writer);
-}
+void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { released(g, rw, writer, pc); }
 
 void det_block_once_begin(struct rt_gview *g, void *o) { took(g, o, RT_OBJ_ONCE, true, 0); }
 

@@ -168,6 +168,15 @@ static const struct det_answer *ask(uintptr_t self_sp, bool main_ended, bool wan
 	return det_snapshot_ask(&q);
 }
 
+void det_block_look(bool (*visit)(const struct rt_ginfo *info, void *arg), void *arg)
+{
+	det_lock(&check_lock);
+	det_block_door->world_stop();
+	det_block_door->g_each(visit, arg);
+	det_block_door->world_start();
+	det_unlock(&check_lock);
+}
+
 /* Our own frames lie where those of the program lay before, and what is left of them hides leaks. So the questioner's stack begins at the first
  * of ours, which holds nothing but the registers its caller may keep something in, pushed right below the frame address. */
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
 #include "../report/stream.h"
 #include "../shadow/context.h"
 #include "draft.h"
+#include "sites.h"
 
 static _Atomic bool dying;
 
@@ -43,7 +44,7 @@ static const struct rule { enum det_rule rule; const char *role, *op; enum rt_ob
 	[RT_MISUSE_UNLOCK_UNLOCKED] = { DET_BAD_UNLOCK, "unlock", "unlock", RT_OBJ_MUTEX },
 	[RT_MISUSE_UNLOCK_FOREIGN] = { DET_BAD_UNLOCK, "unlock", "unlock", RT_OBJ_MUTEX },
 	[RT_MISUSE_RUNLOCK_UNLOCKED] = { DET_BAD_UNLOCK, "unlock", "read unlock", RT_OBJ_RWMUTEX },
-	[RT_MISUSE_COND_WITHOUT_LOCK] = { DET_BAD_UNLOCK, "wait", "cond wait", RT_OBJ_COND },
+	[RT_MISUSE_COND_WITHOUT_LOCK] = { DET_BAD_UNLOCK, "wait", "cond wait", RT_OBJ_MUTEX },
 	[RT_MISUSE_FREE_WITH_WAITERS] = { DET_PANIC, "free", "free", RT_OBJ_CHAN },
 	[RT_MISUSE_STACK_OVERFLOW] = { DET_STACK_OVERFLOW, "overflow", "stack overflow", RT_OBJ_NONE },
 	[RT_MISUSE_USER_PANIC] = { DET_PANIC, "panic", "panic", RT_OBJ_NONE },
@@ -72,6 +73,75 @@ static void draft_holders(uintptr_t lock, enum rt_obj_kind kind)
 	}
 }
 
+static void draft_site(const char *role, const char *op, enum rt_obj_kind kind, uintptr_t addr, enum det_site_op which)
+{
+	struct det_site s = det_site_of(addr, which);
+
+	if (s.gid == 0)
+		return;
+	det_draft_part_object(det_draft_part(role, op, s.gid, det_draft_ctx(s.ctx)), kind, addr);
+	det_draft_goroutine(s.gid, NULL, -1);
+}
+
+/* The other side of the mistake: what was done to the object before. */
+static void draft_other_sites(enum rt_misuse what, enum rt_obj_kind kind, uintptr_t addr)
+{
+	struct det_hold holder;
+
+	switch (what) {
+	case RT_MISUSE_SEND_ON_CLOSED:
+	case RT_MISUSE_CLOSE_CLOSED:
+		draft_previous_close(addr);
+		break;
+	case RT_MISUSE_WG_NEGATIVE:
+		draft_site("previous add", "add", kind, addr, det_site_of(addr, DET_SITE_ADD).gid != 0 ? DET_SITE_ADD : DET_SITE_RAISE);
+		draft_site("previous done", "done", kind, addr, DET_SITE_DONE);
+		break;
+	case RT_MISUSE_WG_ADD_WITH_WAIT:
+		draft_site("wait", "wait", kind, addr, DET_SITE_WAIT);
+		break;
+	case RT_MISUSE_WG_REUSED:
+		draft_site("add", "add", kind, addr, DET_SITE_RAISE);
+		break;
+	case RT_MISUSE_UNLOCK_UNLOCKED:
+	case RT_MISUSE_UNLOCK_FOREIGN:
+	case RT_MISUSE_RUNLOCK_UNLOCKED:
+	case RT_MISUSE_COND_WITHOUT_LOCK:
+		draft_holders(addr, kind);
+		if (det_hold_list(addr, &holder, 1) == 0)
+			draft_site("previous unlock", what == RT_MISUSE_RUNLOCK_UNLOCKED ? "read unlock" : "unlock", kind, addr,
+				what == RT_MISUSE_RUNLOCK_UNLOCKED ? DET_SITE_RUNLOCK : DET_SITE_UNLOCK);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Who waits on a channel that is being freed. Found with the world stopped; described after, since a stopped thread may hold our locks. */
+struct waiters { uintptr_t obj; uint32_t n; struct { struct rt_gview *view; uint64_t gid; } g[8]; };
+
+static bool find_waiter(const struct rt_ginfo *info, void *arg)
+{
+	struct waiters *w = arg;
+
+	for (uint32_t i = 0; info->state == RT_G_WAITING && i < info->n_waits && i < RT_INSPECT_WAITS; i++)
+		if ((uintptr_t)info->waits[i].obj == w->obj && w->n < sizeof w->g / sizeof w->g[0]) {
+			w->g[w->n].view = info->g;
+			w->g[w->n++].gid = info->id;
+			break;
+		}
+	return true;
+}
+
+static void draft_waiters(const struct waiters *w)
+{
+	struct rt_ginfo info;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		if (det_block_door->g_info(w->g[i].view, &info) && info.id == w->g[i].gid && info.state == RT_G_WAITING)
+			det_draft_blocked(&info);
+}
+
 /* The event names the lock by address only; its text says which kind. */
 static enum rt_obj_kind lock_kind(const struct rule *r, const char *text)
 {
@@ -89,6 +159,9 @@ void det_block_misuse(struct rt_gview *g, enum rt_misuse what, void *obj, const 
 
 	if (det_block_door == NULL || atomic_exchange(&dying, true))
 		return;
+	struct waiters waiters = { .obj = addr };
+	if (what == RT_MISUSE_FREE_WITH_WAITERS)
+		det_block_look(find_waiter, &waiters);
 	det_draft_begin(det_block_door);
 	struct det_stack *here = det_draft_stack();
 	if (what == RT_MISUSE_STACK_OVERFLOW) { /* on the signal stack: the frames below are the handler's */
@@ -105,10 +178,8 @@ void det_block_misuse(struct rt_gview *g, enum rt_misuse what, void *obj, const 
 	if (addr != 0 && kind != RT_OBJ_NONE) {
 		det_draft_part_object(p, kind, addr);
 		det_draft_object(kind, addr);
-		if (kind == RT_OBJ_CHAN)
-			draft_previous_close(addr);
-		else if (kind == RT_OBJ_MUTEX || kind == RT_OBJ_RWMUTEX)
-			draft_holders(addr, kind);
+		draft_other_sites(what, kind, addr);
+		draft_waiters(&waiters);
 	}
 	det_draft_emit(r->rule, NULL, true, text);
 	det_stream_panic(text);

@@ -76,8 +76,7 @@ void det_hb_mutex_unlock(struct rt_gview *g, void *m, void *pc) { det_sync_relea
 void det_hb_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_locked(det_of(g), rw, writer); }
 void det_hb_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_unlocking(det_of(g), rw, writer); }
 
-/* The first Add of a round must be ordered before the Wait of that round: the one counts as a read of the group itself, the first
- * waiter's Wait as a write. Source: Go, sync/waitgroup.go. */
+/* Both count as reads of the group itself: they race with a plain write to it, or its free. Their own order is block/sites.c's affair. */
 void det_hb_wg_add(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc)
 {
 	struct det_g *d = det_of(g);
@@ -95,7 +94,7 @@ void det_hb_wg_wait(struct rt_gview *g, void *wg, bool first_waiter, void *pc)
 	struct det_g *d = det_of(g);
 
 	if (d && first_waiter)
-		det_access(d, (uintptr_t)wg, 4, DET_WRITE, (uintptr_t)pc);
+		det_access(d, (uintptr_t)wg, 4, DET_READ, (uintptr_t)pc);
 }
 
 void det_hb_wg_waited(struct rt_gview *g, void *wg) { det_sync_acquire(det_of(g), wg, DET_ROLE_GENERIC); }

@@ -71,6 +71,8 @@ static void sync_finish(struct det_sync *s)
 		det_snap_drop(&slots[i]);
 	if (s->slots_n)
 		det_free(s->slots_ref, s->slots_n * sizeof(*slots));
+	if (s->sites_bytes)
+		det_free(s->sites_ref, s->sites_bytes);
 }
 
 static void forget_word(uintptr_t lo, uintptr_t hi)

@@ -9,7 +9,7 @@
 
 #include "../clock/clock.h"
 
-enum det_role { DET_ROLE_ATOMIC, DET_ROLE_LOCK, DET_ROLE_CHAN, DET_ROLE_GENERIC };
+enum det_role { DET_ROLE_ATOMIC, DET_ROLE_LOCK, DET_ROLE_CHAN, DET_ROLE_GENERIC, DET_ROLE_SITES /* block/sites.c */ };
 
 struct det_sync {
 	uintptr_t addr;
@@ -18,6 +18,7 @@ struct det_sync {
 	struct det_snap a;              /* what acquirers learn; rw lock: from writers; channel: from close */
 	struct det_snap b;              /* rw lock: from readers, for the next writer; cond, barrier …: unused */
 	uint32_t  slots_ref, slots_n;   /* channel: array of det_snap, one per buffer index */
+	uint32_t  sites_ref, sites_bytes;       /* sites: array of det_site */
 };
 
 bool det_syncmap_init(void);

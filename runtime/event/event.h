@@ -90,7 +90,7 @@ struct rt_observer {
 
 	/* --- wait group, once, cond, semaphore --- */
 	void (*wg_add)(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc);  /* negative delta: release-join. Before it is visible */
-	void (*wg_wait)(struct rt_gview *g, void *wg, bool first_waiter, void *pc);  /* about to wait (misuse bookkeeping only) */
+	void (*wg_wait)(struct rt_gview *g, void *wg, bool first_waiter, void *pc);  /* Wait is called, also if it will return at once (misuse bookkeeping only) */
 	void (*wg_waited)(struct rt_gview *g, void *wg);                /* Wait returns: acquire */
 	void (*once_begin)(struct rt_gview *g, void *o);                /* g runs the function */
 	void (*once_done)(struct rt_gview *g, void *o);                 /* function returned: release, before visible */

@@ -26,7 +26,7 @@ void csp_cond_wait(csp_cond *c, csp_mutex *m)
 	uint32_t ticket;
 
 	if (!rt_mutex_is_held_by(m, g->view.id))
-		rt_fatal(RT_MISUSE_COND_WITHOUT_LOCK, c, "sync: unlock of unlocked mutex", pc);
+		rt_fatal(RT_MISUSE_COND_WITHOUT_LOCK, m, "sync: unlock of unlocked mutex", pc);
 	ticket = __atomic_fetch_add(&c->wait_, 1, __ATOMIC_SEQ_CST);
 	rt_mutex_unlock(m, pc);
 	sleep_until_notified(c, m, ticket);

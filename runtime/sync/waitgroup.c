@@ -72,11 +72,10 @@ static bool join_waiters(csp_waitgroup *wg, void *pc)
 	uint64_t state = __atomic_load_n(&wg->state_, __ATOMIC_ACQUIRE);
 	bool joined = false;
 
-	while (counter_of(state) != 0 && !joined) {
-		if (bucket != NULL)
-			RT_EVENT(wg_wait, &rt_self()->view, wg, waiters_of(state) == 0, pc);
+	if (bucket != NULL)
+		RT_EVENT(wg_wait, &rt_self()->view, wg, counter_of(state) != 0 && waiters_of(state) == 0, pc);
+	while (counter_of(state) != 0 && !joined)
 		joined = __atomic_compare_exchange_n(&wg->state_, &state, state + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-	}
 	if (bucket != NULL)
 		rt_sem_unlock(bucket);
 	return joined;
