@@ -11,6 +11,7 @@ static const struct command {
 	const char *name, *help;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "baseline", "create | update | prune | show: the file of known issues", cmd_baseline },
 	{ "c++", "compile and link C++ with checking (CXX=\"cspcheck c++\")", cmd_cxx },
 	{ "cc", "compile and link C with checking (CC=\"cspcheck cc\" make)", cmd_cc },
 	{ "db", "info | sql QUERY: look into the results database", cmd_db },
@@ -21,6 +22,7 @@ static const struct command {
 	{ "replay", "run a program again under a schedule that was seen before", cmd_replay },
 	{ "report", "list | show ID: what is in the results database", cmd_report },
 	{ "run", "compile if source, run, check, store, report", cmd_run },
+	{ "suppress", "print or append the line that suppresses an issue", cmd_suppress },
 	{ "version", "print the version", cmd_version },
 };
 

@@ -2,6 +2,7 @@
 #ifndef CSP_TOOLS_CMD_CMD_H
 #define CSP_TOOLS_CMD_CMD_H
 
+int cmd_baseline(int argc, char **argv);
 int cmd_cc(int argc, char **argv);
 int cmd_cxx(int argc, char **argv);
 int cmd_db(int argc, char **argv);
@@ -12,6 +13,7 @@ int cmd_races(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_suppress(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

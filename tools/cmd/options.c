@@ -6,11 +6,15 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { KEY_DB = 0x1000, KEY_NO_DB, KEY_FORMAT, KEY_COLOR, KEY_SOURCE_ROOT };
+#include "filter/filter.h"
+
+enum { KEY_DB = 0x1000, KEY_NO_DB, KEY_FORMAT, KEY_COLOR, KEY_SOURCE_ROOT, KEY_SUPPRESSIONS, KEY_BASELINE };
 
 static const struct argp_option table[] = {
 	{ "db", KEY_DB, "FILE", 0, "results database (default " OPTIONS_DEFAULT_DB ")", 10 },
 	{ "no-db", KEY_NO_DB, NULL, 0, "do not keep results", 10 },
+	{ "suppressions", KEY_SUPPRESSIONS, "FILE", 0, "findings that are not to be told, a rule a line (default " FILTER_SUPPRESSIONS_DEFAULT " if there is one)", 10 },
+	{ "baseline", KEY_BASELINE, "FILE", 0, "findings that are known and do not fail (default " BASELINE_DEFAULT " if there is one)", 10 },
 	{ "format", KEY_FORMAT, "FORMAT", 0, "human, go or json (default human)", 11 },
 	{ "output", 'o', "FILE", 0, "write the report to FILE", 11 },
 	{ "source-root", KEY_SOURCE_ROOT, "DIR", 0, "print file names relative to DIR (default: the working directory)", 11 },
@@ -41,6 +45,8 @@ parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_DB: o->db = arg; o->no_db = false; break;
 	case KEY_NO_DB: o->no_db = true; break;
+	case KEY_SUPPRESSIONS: o->suppressions = arg; break;
+	case KEY_BASELINE: o->baseline = arg; break;
 	case 'o': o->output = arg; break;
 	case KEY_SOURCE_ROOT: o->source_root = arg; break;
 	case 'q': o->quiet = true; break;

@@ -14,6 +14,7 @@ struct options {
 	const char *output;             /* -o FILE, or NULL */
 	const char *source_root;
 	enum text_colour colour;
+	const char *suppressions, *baseline;    /* NULL: the default files, if they are there */
 };
 
 #define OPTIONS_DEFAULT_DB ".cspcheck/results.db"

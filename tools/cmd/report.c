@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "cmd/options.h"
+#include "cmd/results.h"
 
 #define obstack_chunk_alloc malloc
 #define obstack_chunk_free  free
@@ -29,20 +30,6 @@ parse(int key, char *arg, struct argp_state *state)
 	default: return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-static int
-open_store(struct store *s, const struct options *o)
-{
-	enum store_status status = store_open(s, o->db, false);
-
-	if (status == STORE_OK)
-		return 0;
-	if (status == STORE_ABSENT)
-		fprintf(stderr, "cspcheck: no results in %s yet; `cspcheck run prog.c' makes some\n", o->db);
-	else
-		fprintf(stderr, "cspcheck: cannot use %s: %s\n", o->db, s->error);
-	return status == STORE_UNWRITABLE ? EX_CANTCREAT : EX_DATAERR;
 }
 
 static void
@@ -84,7 +71,7 @@ report(const struct options *o, const char *id, unsigned kinds)
 	struct obstack mem;
 	struct issue *issues;
 	FILE *to = stdout;
-	int status = open_store(&s, o);
+	int status = results_open(&s, o);
 
 	if (status)
 		return status;
@@ -96,12 +83,9 @@ report(const struct options *o, const char *id, unsigned kinds)
 	obstack_init(&mem);
 	const struct view v = { text_use_colour(o->colour, fileno(to)), o->verbose, o->source_root };
 	if (id) {
-		int64_t issue = store_find(&s, id);
-		const struct finding *f = issue ? store_load(&s, issue, &mem) : NULL;
+		const struct finding *f = results_finding(&s, o, id, &mem);
 		if (f)
 			write_finding(to, o, &v, f);
-		else
-			fprintf(stderr, "cspcheck: no issue '%s' in %s; `cspcheck report list' shows all\n", id, o->db);
 		status = f ? 0 : EX_USAGE;
 	} else {
 		long n = store_list(&s, kinds, &mem, &issues);

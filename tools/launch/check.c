@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "detector/report/finding.h"
+#include "filter/filter.h"
 #include "launch/child.h"
 
 #define obstack_chunk_alloc malloc
@@ -18,7 +19,7 @@
 
 /* `print` is a finding that is still to be printed: one of those that end a program waits until it has ended, because the program is
  * printing its own panic and dump at that moment. */
-struct seen { struct finding *f; const struct process *process; uint64_t base; bool print; struct seen *next; };
+struct seen { struct finding *f; const struct process *process; uint64_t base; bool print; enum standing standing; const struct suppression *by; struct seen *next; };
 
 struct check {
 	const struct check_plan *plan;
@@ -30,7 +31,8 @@ struct check {
 	bool    storing, store_failed;
 	char    store_error[600];
 	struct seen *seen, **seen_end;
-	unsigned long by_kind[RULE_KINDS], new_issues, notes, races_printed;
+	struct filter filter;
+	unsigned long by_kind[RULE_KINDS], issues[3], notes, races_printed;     /* issues by standing; by_kind of the new ones */
 	int64_t show_issue;             /* the first that counts */
 	bool    gate[RULE_KINDS];
 };
@@ -96,6 +98,28 @@ find_seen(const struct check *c, const char *fingerprint)
 }
 
 static void
+count(struct check *c, const struct seen *s)
+{
+	enum rule_kind kind = rule_find(s->f->rule)->kind;
+
+	if (!s->f->gate && s->standing != STANDING_SUPPRESSED) {
+		c->notes++;
+		return;
+	}
+	c->issues[s->standing]++;
+	c->by_kind[kind] += s->standing == STANDING_NEW;
+	c->gate[kind] |= s->standing == STANDING_NEW || (s->standing == STANDING_KNOWN && c->plan->fail_on == FAIL_ANY);
+}
+
+static bool
+is_shown(const struct check *c, const struct seen *s)
+{
+	if (s->standing == STANDING_NEW)
+		return s->f->gate || c->options->verbose || c->options->format == FORMAT_GO;
+	return s->standing == STANDING_KNOWN && (c->options->verbose || c->plan->fail_on == FAIL_ANY);
+}
+
+static void
 on_finding(void *arg, struct process *p, struct finding *f)
 {
 	struct check *c = arg;
@@ -107,32 +131,26 @@ on_finding(void *arg, struct process *p, struct finding *f)
 		s->f->occurrences++;
 		if (f->gate && !s->f->gate) {
 			s->f->gate = true;
-			c->notes--;
-			c->new_issues++;
-			c->by_kind[kind]++;
-			c->gate[kind] = true;
+			c->notes -= s->standing != STANDING_SUPPRESSED;
+			c->issues[s->standing] -= s->standing == STANDING_SUPPRESSED;
+			count(c, s);
+			s->print = !c->options->verbose && is_shown(c, s);
 		}
 		return;
 	}
 	s = obstack_alloc(ingest_memory(c->ingest), sizeof(*s));
-	*s = (struct seen){ f, p, 1, false, NULL };
+	*s = (struct seen){ .f = f, .process = p, .base = 1 };
+	s->standing = filter_judge(&c->filter, f, &s->by);
 	*c->seen_end = s;
 	c->seen_end = &s->next;
-	if (f->gate) {
-		c->new_issues++;
-		c->by_kind[kind]++;
-		c->gate[kind] = true;
-	} else {
-		c->notes++;
-	}
-	if (kind == RULE_RACE)
-		c->races_printed++;
+	count(c, s);
+	s->print = is_shown(c, s);
+	c->races_printed += kind == RULE_RACE && s->print;
 	on_hello(c, p); /* a stream that lost its first record still gets its run */
 	if (c->storing && store_save_finding(&c->store, p, f) < 0)
 		store_broke(c);
-	if (f->gate && !c->show_issue)
+	if (f->gate && s->print && !c->show_issue)
 		c->show_issue = f->issue_id;
-	s->print = f->gate || c->options->verbose || c->options->format == FORMAT_GO;
 	if (kind == RULE_RACE || kind == RULE_LEAK)
 		print_pending(c, s);
 }
@@ -244,13 +262,13 @@ print_summary(const struct check *c, const struct process *main)
 {
 	const char *before = " (";
 
-	fprintf(stderr, "cspcheck: %lu new", c->new_issues);
+	fprintf(stderr, "cspcheck: %lu new", c->issues[STANDING_NEW]);
 	for (int k = 0; k < RULE_KINDS; k++)
 		if (c->by_kind[k]) {
 			fprintf(stderr, "%s%lu %s", before, c->by_kind[k], rule_kind_name((enum rule_kind)k, c->by_kind[k]));
 			before = ", ";
 		}
-	fprintf(stderr, "%s, 0 known, 0 suppressed", c->new_issues ? ")" : "");
+	fprintf(stderr, "%s, %lu known, %lu suppressed", c->issues[STANDING_NEW] ? ")" : "", c->issues[STANDING_KNOWN], c->issues[STANDING_SUPPRESSED]);
 	if (c->notes)
 		fprintf(stderr, ", %lu note%s", c->notes, c->notes == 1 ? "" : "s");
 	fprintf(stderr, "; seed 0x%lx", (unsigned long)seed_of(c, main));
@@ -265,15 +283,19 @@ print_json(const struct check *c, const struct process *main, const struct child
 	json_t *list = json_array(), *kinds = json_object();
 	char seed[24];
 
-	for (const struct seen *s = c->seen; s; s = s->next)
-		json_array_append_new(list, json_finding(&c->view, s->f));
+	for (const struct seen *s = c->seen; s; s = s->next) {
+		json_t *f = json_finding(&c->view, s->f);
+		json_object_set_new(f, "standing", json_string(filter_word(s->standing)));
+		json_object_set_new(f, "suppressed_by", s->by ? json_sprintf("%s:%u", c->filter.suppressions.file, s->by->line) : json_null());
+		json_array_append_new(list, f);
+	}
 	for (int k = 0; k < RULE_KINDS; k++)
 		if (c->by_kind[k])
 			json_object_set_new(kinds, rule_kind_name((enum rule_kind)k, 1), json_integer((json_int_t)c->by_kind[k]));
 	snprintf(seed, sizeof(seed), "0x%lx", (unsigned long)seed_of(c, main));
 	json_t *doc = json_pack("{si ss ss si s{si sb} s{si si si si so} so}", "version", 1, "tool", "cspcheck " CSPCHECK_VERSION, "seed", seed, "exit_status", status,
 		"child", "status", child_exit_status(child), "timed_out", child->timed_out,
-		"summary", "new", (int)c->new_issues, "known", 0, "suppressed", 0, "notes", (int)c->notes, "kinds", kinds, "findings", list);
+		"summary", "new", (int)c->issues[STANDING_NEW], "known", (int)c->issues[STANDING_KNOWN], "suppressed", (int)c->issues[STANDING_SUPPRESSED], "notes", (int)c->notes, "kinds", kinds, "findings", list);
 	if (doc) {
 		json_dumpf(doc, c->out, JSON_INDENT(1));
 		fputc('\n', c->out);
@@ -391,6 +413,8 @@ run_child(struct check *c)
 		status = EX_IOERR;
 	}
 	status = tell_schedule(c, &child, status);
+	if (!c->options->quiet)
+		suppress_report(stderr, &c->filter.suppressions);
 	print_summary(c, main);
 	return status;
 }
@@ -400,10 +424,14 @@ check_run(const struct check_plan *plan, bool *keep_spool)
 {
 	struct check c = { .plan = plan, .options = plan->options };
 	const struct ingest_handler handler = { &c, on_hello, on_finding, on_again };
-	int status = open_output(&c);
+	int status = filter_open(&c.filter, c.options->suppressions, c.options->baseline);
 
-	if (status)
+	if (status == 0)
+		status = open_output(&c);
+	if (status) {
+		filter_close(&c.filter);
 		return status;
+	}
 	c.seen_end = &c.seen;
 	c.view = (struct view){ text_use_colour(c.options->colour, fileno(c.out)), c.options->verbose, c.options->source_root };
 	status = open_store(&c);
@@ -414,6 +442,7 @@ check_run(const struct check_plan *plan, bool *keep_spool)
 	*keep_spool = c.store_failed;
 	ingest_close(c.ingest);
 	store_close(&c.store);
+	filter_close(&c.filter);
 	if (c.out != stderr)
 		fclose(c.out);
 	return status;

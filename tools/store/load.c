@@ -235,12 +235,34 @@ store_load(struct store *s, int64_t issue, struct obstack *mem)
 	return f;
 }
 
+static int64_t
+one_number(struct store *s, const char *sql)
+{
+	sqlite3_stmt *q = store_query(s, sql, "");
+	int64_t v = next(q) ? sqlite3_column_int64(q, 0) : 0;
+
+	sqlite3_finalize(q);
+	return v;
+}
+
+int64_t
+store_newest_session(struct store *s)
+{
+	return one_number(s, "SELECT max(id) FROM session");
+}
+
+int64_t
+store_sessions(struct store *s)
+{
+	return one_number(s, "SELECT count(*) FROM session");
+}
+
 long
 store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **out)
 {
 	sqlite3_stmt *q = store_query(s, "SELECT i.id, i.rule, i.fp, i.title, i.site, max(r.proof), "
 		"strftime('%Y-%m-%d %H:%M:%S', a.started_ns / 1000000000, 'unixepoch'), strftime('%Y-%m-%d %H:%M:%S', b.started_ns / 1000000000, 'unixepoch'), "
-		"sum(r.occurrences), count(DISTINCT run.session_id), max(r.gate) FROM issue i JOIN report r ON r.issue_id = i.id JOIN run ON run.id = r.run_id "
+		"sum(r.occurrences), count(DISTINCT run.session_id), max(r.gate), i.last_session FROM issue i JOIN report r ON r.issue_id = i.id JOIN run ON run.id = r.run_id "
 		"JOIN session a ON a.id = i.first_session JOIN session b ON b.id = i.last_session GROUP BY i.id ORDER BY i.id", "");
 	struct obstack rows;
 	long n = 0;
@@ -261,6 +283,7 @@ store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **
 		i.occurrences = number(q, 8);
 		i.sessions = number(q, 9);
 		i.gate = number(q, 10);
+		i.last_session = sqlite3_column_int64(q, 11);
 		obstack_grow(&rows, &i, sizeof(i));
 		n++;
 	}

@@ -42,10 +42,14 @@ struct issue {
 	uint32_t rule;
 	const char *fp, *title, *site, *proof, *first_seen, *last_seen;
 	uint64_t occurrences, sessions;
+	int64_t  last_session;
 	bool gate;
 };
 /* Issues of the kinds in `kinds` (bit 1 << rule_kind; 0 for all), oldest first. Returns how many, or -1. */
 long store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **out);
+/* Number of the newest session, and how many there are; 0 for none. */
+int64_t store_newest_session(struct store *s);
+int64_t store_sessions(struct store *s);
 /* The latest report of an issue with all its parts; NULL if there is no such issue. */
 struct finding *store_load(struct store *s, int64_t issue, struct obstack *mem);
 /* An issue by its number or by the beginning of its fingerprint (at least 4 digits); 0 if none or several. */
