@@ -23,6 +23,8 @@
  * instruction as well. An owner that finds it open again sees the slot as the thief left it. Where the kernel refuses the barrier the thief
  * leaves empty-handed. Thieves are rare: the watcher, and who gives its place away.
  *
+ * tests/model/lockword.pml; natively tests/model/quick_unlock.c.
+ *
  * A program that contends for ever new locks would pay a barrier for each: after BARRIERS_MAX that come within calm_ns of another the trick ends
  * for the whole process, with one more barrier. */
 #include "quick.h"

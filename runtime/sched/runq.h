@@ -2,7 +2,8 @@
  *
  * rt_runq: a ring of 256 and runnext. Only the owner pushes (tail: release, pairs with the acquire of takers); anyone takes from
  * the head by compare-and-swap. A slot is read before the head is claimed: a failed claim throws the stale value away, and the
- * owner cannot reuse the slot before the head has passed it. After golang/go proc.go, runqput/runqgrab.
+ * owner cannot reuse the slot before the head has passed it. After golang/go proc.go, runqput/runqgrab;
+ * tests/model/steal.pml, tests/stress/steal.c.
  * runnext: the goroutine the owner readied last, to be run next by it (its partner's data is in cache). The owner exchanges it without a locked
  * instruction where os/quick.h can; others shut it first. */
 #ifndef CSP_RUNTIME_SCHED_RUNQ_H

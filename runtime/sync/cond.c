@@ -1,6 +1,7 @@
 /* csp_cond: Go's notifyList. A waiter draws a ticket from wait_ while it still holds the mutex, so a signal sent after the mutex
  * was released wakes it even if it has not queued yet: notify_ is the next ticket to be woken, and a waiter whose ticket is below
- * notify_ does not sleep. Both wrap around; differences count. notify_ is written under the bucket lock of the cond's address. */
+ * notify_ does not sleep. Both wrap around; differences count. notify_ is written under the bucket lock of the cond's address.
+ * tests/model/cond.pml. */
 #include "mutex.h"
 
 static bool is_before(uint32_t a, uint32_t b)

@@ -2,7 +2,8 @@
  * Normal mode: waiters queue FIFO, but a woken waiter competes with those who arrive running; the newcomers usually win, which is fast.
  * A waiter that lost for 1 ms switches the lock to starvation mode: unlock hands the lock to the first waiter directly (the state
  * stays "not locked", and newcomers queue up because they see STARVING), until a waiter is the last or waited less than 1 ms.
- * Pairs: the release exchange or decrement in rt_lockword_unlock with the acquire exchanges of lock and try_lock. */
+ * Pairs: the release exchange or decrement in rt_lockword_unlock with the acquire exchanges of lock and try_lock.
+ * tests/model/lockword.pml. */
 #include "mutex.h"
 
 #define STARVATION_NS INT64_C(1000000)

@@ -1,5 +1,6 @@
 /* csp_once. state_: FRESH → RUNNING [→ AWAITED, somebody queued under &state_] → DONE. runner_ is the goroutine inside.
- * A function that leaves by csp_exit_goroutine counts as done, as in Go (a deferred store there): hence the defer frame. */
+ * A function that leaves by csp_exit_goroutine counts as done, as in Go (a deferred store there): hence the defer frame.
+ * tests/model/once.pml. */
 #include "info.h"
 #include "semtable.h"
 #include "../csp.h"

@@ -4,7 +4,7 @@
  *   readers_ <  0   a writer waits or writes; readers_ + MAX_READERS readers are present or queued
  *   departing_      readers the announced writer still waits for (may be negative for a moment: a reader that leaves before the writer
  *                   has counted it)
- * The writer's event order: release before readers_ is restored; acquire once all readers have left. */
+ * tests/model/rwmutex.pml. The writer's event order: release before readers_ is restored; acquire once all readers have left. */
 #include "mutex.h"
 
 #define MAX_READERS (1 << 30)

@@ -1,7 +1,7 @@
 /* csp_waitgroup: Go's sync.WaitGroup. state_: counter in the upper 32 bits (signed), number of waiters in the lower 32.
  * Whoever brings the counter to zero with waiters present resets state_ and releases each waiter; a change of state_ in between is misuse.
  * With an observer the changes of state_ happen under the bucket lock of its address, so that the events carry the true counter
- * and come before the change is visible. */
+ * and come before the change is visible. tests/model/waitgroup.pml. */
 #include "semtable.h"
 #include "../csp.h"
 #include "../sched/sched.h"
