@@ -48,6 +48,8 @@ _Noreturn void rt_dump_park_for_ever(void)
 	/* Whoever rests here counts as stopped, whatever locks it took along. */
 	if (m != NULL)
 		atomic_store(&m->stopped, 1);
+	if (rt_os_tid() == rt_sysmon_tid())
+		atomic_store(&rt_sysmon_busy, false);
 	for (;;)
 		rt_os_futex_wait(&never, 0, -1);
 }

@@ -110,6 +110,8 @@ void rt_foreign_park(struct rt_m *m, bool (*commit)(struct rt_g *, void *), void
 	rt_deadlock_check();
 	while (!atomic_load_explicit(&g->futex, memory_order_acquire))
 		rt_os_futex_wait(&g->futex, 0, -1);
+	if (atomic_load(&rt_sched.stop))        /* we counted as stopped until we were made ready */
+		rt_stop_here(m);
 	RT_EVENT(g_switch, &g->view);
 }
 

@@ -67,6 +67,7 @@ static void in_child(void)
 	atomic_store(&rt_sched.n_starting, 0);
 	atomic_store(&rt_sched.n_pinned_waiting, 0);
 	atomic_store(&rt_sched.external_busy, 0);
+	atomic_store(&rt_sysmon_busy, false);
 	atomic_store(&rt_sched.poller, NULL);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rt_m *other = atomic_load(&rt_sched.ms[i]);

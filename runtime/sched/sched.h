@@ -40,6 +40,7 @@ struct rt_m {
 	struct rt_g *pending;                           /* picked on the fast path, needs the slow one */
 	bool         foreign;                           /* stand-in of a thread that is no worker */
 	_Atomic bool resting;                           /* idle or pinned without its goroutine: what it readies goes to the global queue */
+	_Atomic bool outside;                           /* idle, but turns timers and events into ready goroutines; written by the thread (stop.c) */
 	uint64_t     rng;
 	uint64_t     next_id, last_id;                  /* a batch of goroutine ids */
 	_Atomic int64_t n_started, n_ended;             /* goroutines, for csp_num_goroutines */
@@ -163,6 +164,7 @@ void rt_sysmon_poke(void);              /* somebody runs again, or a timer is du
 extern _Atomic bool rt_sysmon_deep;     /* sysmon sleeps until poked */
 void rt_sysmon_hurry(void);             /* a goroutine was started that another worker could run soon */
 extern _Atomic bool rt_sysmon_slow;     /* sysmon makes long pauses */
+extern _Atomic bool rt_sysmon_busy;     /* sysmon is not to be counted as resting (stop.c) */
 
 int32_t rt_sysmon_tid(void);            /* 0: not running yet */
 void rt_give_away(struct rt_m *m);      /* m's place is free: others may run what is queued there */

@@ -4,7 +4,12 @@
  * rests on the worker's signal stack. The handler leaves a thread in a critical section of the runtime alone (rt_locks_held): that
  * thread may hold a lock the stopper needs. Then the signal is sent again until one of the two has worked. A stopped worker has raised
  * m->stopped; idle workers, and pinned ones without their goroutine, count as stopped: whoever gets up looks at RT_M_STOP first.
- * Foreign threads are stopped by the signal alone; one that sleeps in a park counts as stopped. */
+ * Foreign threads are stopped by the signal alone; one that sleeps in a park counts as stopped, and looks at rt_sched.stop when it gets up.
+ *
+ * Who turns timers and events into ready goroutines is no running worker: the owner of the poller is idle, sysmon is none. They say that they
+ * are at it (m->outside, rt_sysmon_busy), and look at rt_sched.stop then (all seq_cst): either the stopper sees them at it, or they see
+ * the stop. What a worker may do on its way to rest, starting a thread, is looked at when the workers have been seen at rest.
+ * tests/model/stop.pml, stop_outside.pml; tests/stress/stopped_world.c. */
 #include "stop.h"
 
 #include <errno.h>
@@ -79,13 +84,15 @@ static bool at_rest(struct rt_m *m)
 		return true;
 	if (m->foreign)
 		return atomic_load_explicit(&m->foreign_g.state, memory_order_seq_cst) != RT_G_RUNNING;
-	return atomic_load_explicit(&m->idle, memory_order_seq_cst) || (m->locked_g && __atomic_load_n(&m->g, __ATOMIC_SEQ_CST) == NULL && m->resting);
+	if (atomic_load_explicit(&m->idle, memory_order_seq_cst))
+		return !atomic_load_explicit(&m->outside, memory_order_seq_cst);
+	return m->locked_g && __atomic_load_n(&m->g, __ATOMIC_SEQ_CST) == NULL && m->resting;
 }
 
 static bool all_at_rest(bool signal_them)
 {
 	uint32_t n = atomic_load_explicit(&rt_sched.n_ms, memory_order_acquire);
-	bool all = atomic_load(&rt_sched.n_starting) == 0 && atomic_load(&rt_sched.external_busy) == 0;
+	bool all = true;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct rt_m *m = atomic_load_explicit(&rt_sched.ms[i], memory_order_acquire);
@@ -97,7 +104,8 @@ static bool all_at_rest(bool signal_them)
 		if (signal_them)
 			syscall(SYS_tgkill, getpid(), m->tid, stop_signal());
 	}
-	return all;
+	return all && atomic_load(&rt_sched.n_starting) == 0 && (!atomic_load(&rt_sysmon_busy) || rt_os_tid() == rt_sysmon_tid()) &&
+	       atomic_load(&rt_sched.n_ms) == n;
 }
 
 static bool signal_foreign(struct rt_m *m, void *arg)

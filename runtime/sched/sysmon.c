@@ -24,7 +24,7 @@ static const int64_t look_min_ns = 50000, look_max_ns = 10 * MS_NS, hog_ns = 10 
 static const int64_t look_partial_ns = MS_NS, due_min_ns = MS_NS / 2, calm_min_ns = 2 * MS_NS, calm_max_ns = 64 * MS_NS;
 enum { QUIET_LOOKS = 10, WATCH_PAUSES = 40, START_TRIES = 20 };
 
-_Atomic bool rt_sysmon_deep, rt_sysmon_slow;
+_Atomic bool rt_sysmon_deep, rt_sysmon_slow, rt_sysmon_busy;
 static _Atomic bool hurry;
 static _Atomic uint32_t poked;
 static _Atomic int32_t tid;
@@ -254,10 +254,12 @@ static void *sysmon_main(void *arg)
 			quiet = 0;
 			delay = look_min_ns;
 		}
-		while (atomic_load(&rt_sched.stop))
-			rt_os_futex_wait(&rt_sched.stop, atomic_load(&rt_sched.stop), MS_NS);
 		if (rt_policy)
 			continue;
+		while (atomic_store(&rt_sysmon_busy, true), atomic_load(&rt_sched.stop)) {
+			atomic_store(&rt_sysmon_busy, false);
+			rt_os_futex_wait(&rt_sched.stop, 1, MS_NS);
+		}
 		now = rt_now_ns();
 		atomic_store(&rt_sysmon_slow, quiet >= QUIET_LOOKS && now >= calm_until_ns);
 		enum finding found = look_at_all(now, &moved);
@@ -278,6 +280,7 @@ static void *sysmon_main(void *arg)
 			trimmed = now;
 			rt_stack_trim();
 		}
+		atomic_store(&rt_sysmon_busy, false);
 		if (quiet > QUIET_LOOKS && !moved && atomic_load(&rt_sched.n_idle) == atomic_load(&rt_sched.n_workers))
 			sleep_deep();
 	}

@@ -285,8 +285,10 @@ static void block_in_poller(struct rt_m *m)
 	if (recheck >= 0 && (timeout < 0 || timeout > recheck))
 		timeout = recheck;
 	struct rt_g *list = rt_poll(timeout);
-	if (atomic_load(&rt_sched.stop))
+	while (atomic_store(&m->outside, true), atomic_load(&rt_sched.stop)) {
+		atomic_store(&m->outside, false);
 		rt_stop_here(m);
+	}
 	atomic_fetch_add(&rt_sched.external_busy, 1);
 	rt_ready_list(list);
 	int64_t now = rt_now_ns();
@@ -295,6 +297,7 @@ static void block_in_poller(struct rt_m *m)
 		rt_timers_run(now);
 	}
 	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	atomic_store(&m->outside, false);
 	/* Whoever went idle while external_busy was up saw that and left the question to us. */
 	rt_deadlock_check();
 }
