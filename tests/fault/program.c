@@ -335,8 +335,12 @@ int main(int argc, char **argv)
 		csp_sleep(CSP_MILLISECOND);
 	}
 	if (strcmp(end, "return") == 0) {
-		if (open_descriptors() != before)
-			wrong("descriptors left");
+		/* The library's own threads look at the process's others through one, now and then. */
+		for (int i = 0; open_descriptors() != before; i++) {
+			if (i == 2000)
+				wrong("descriptors left");
+			csp_sleep(CSP_MILLISECOND);
+		}
 		printf("end\n");
 		return 0;
 	}

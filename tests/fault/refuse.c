@@ -1,7 +1,7 @@
 /* Preloaded: makes the system refuse. Counts what libcsprt asks of libc, by name, and lets a chosen call fail as the kernel might.
  *   REFUSE=name:n         the n-th call of that name fails (from 1)
  *   REFUSE=name:n+        so do all later ones
- *   REFUSE_REPORT=path    at exit: a line "name count" for each, and "blocks count": what libcsprt allocated and nobody freed
+ *   REFUSE_REPORT=path    at exit: a line "name count" for each, and "blocks count": what libcsprt allocated and nobody freed ("# …" tells who)
  * Only calls whose return address lies in libcsprt count: the program under test, the loader and libc itself are left alone. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ static const int reasons[N_CALLS] = {
 static _Atomic uint32_t counts[N_CALLS];
 static int chosen = -1;
 static uint32_t from, until;
-static uintptr_t text_lo, text_hi;
+static uintptr_t text_lo, text_hi, library;
 
 static int find_library(struct dl_phdr_info *info, size_t bytes, void *arg)
 {
@@ -53,6 +53,7 @@ static int find_library(struct dl_phdr_info *info, size_t bytes, void *arg)
 		return 0;
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X)) {
+			library = info->dlpi_addr;
 			text_lo = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
 			text_hi = text_lo + info->dlpi_phdr[i].p_memsz;
 		}
@@ -101,8 +102,9 @@ void *__libc_memalign(size_t align, size_t bytes);
 void  __libc_free(void *p);
 
 /* Blocks that libcsprt got and nobody has freed: a set by open addressing that never fills. */
-enum { SLOTS = 1 << 16 };
+enum { SLOTS = 1 << 16, SETTLE_MS = 2000 };
 static void *_Atomic blocks[SLOTS];
+static void *callers[SLOTS];                   /* who got them */
 static void *const gone = (void *)1;
 
 static void *note(void *p, void *pc)
@@ -111,8 +113,10 @@ static void *note(void *p, void *pc)
 		return p;
 	for (size_t i = ((uintptr_t)p >> 4) % SLOTS;; i = (i + 1) % SLOTS) {
 		void *old = atomic_load(&blocks[i]);
-		if ((old == NULL || old == gone) && atomic_compare_exchange_strong(&blocks[i], &old, p))
+		if ((old == NULL || old == gone) && atomic_compare_exchange_strong(&blocks[i], &old, p)) {
+			callers[i] = pc;
 			return p;
+		}
 	}
 }
 
@@ -254,22 +258,41 @@ API int fcntl64(int fd, int op, ...)
 
 /* --- report -------------------------------------------------------------------------------------------------------------- */
 
-__attribute__((destructor)) static void report(void)
+static unsigned count_blocks(void)
+{
+	unsigned live = 0;
+
+	for (int i = 0; i < SLOTS; i++) {
+		void *p = atomic_load(&blocks[i]);
+		live += p != NULL && p != gone;
+	}
+	return live;
+}
+
+static void report(void)
 {
 	const char *path = getenv("REFUSE_REPORT");
 	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644) : -1;
-	unsigned live = 0;
 
 	if (fd < 0)
 		return;
 	for (int i = 0; i < SLOTS; i++) {
 		void *p = atomic_load(&blocks[i]);
-		live += p != NULL && p != gone;
+		if (p != NULL && p != gone)
+			dprintf(fd, "# a block is left that was got at libcsprt+0x%lx\n", (unsigned long)((uintptr_t)callers[i] - library));
 	}
 	for (int i = 0; i < N_CALLS; i++)
 		dprintf(fd, "%s %u\n", names[i], atomic_load(&counts[i]));
-	dprintf(fd, "blocks %u\n", live);
+	dprintf(fd, "blocks %u\n", count_blocks());
 	close(fd);
+}
+
+/* A thread of the library that was only just started frees what it was given with its first steps: let it. */
+__attribute__((destructor)) static void settle_and_report(void)
+{
+	for (int ms = 0; ms < SETTLE_MS && count_blocks() > 0; ms++)
+		usleep(1000);
+	report();
 }
 
 /* Fatal errors end the process this way. */
