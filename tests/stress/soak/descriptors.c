@@ -1,5 +1,6 @@
 #include "soak.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -152,14 +153,27 @@ static void client(struct server *s, struct rng r)
 	csp_wg_done(&s->clients);
 }
 
+/* The listener is closed while another goroutine may be on its way into accept with its number: that number must not be given to others soon,
+ * as it would be if it were the lowest. */
+static int keep_apart(int fd)
+{
+	enum { LOW = 400, N = 500 };
+	static _Atomic int turn;
+	int apart = fcntl(fd, F_DUPFD_CLOEXEC, LOW + atomic_fetch_add(&turn, 1) % N);
+
+	CHECK(apart >= LOW);
+	close(fd);
+	return apart;
+}
+
 void soak_echo(struct rng r)
 {
 	struct server s = { .addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, .ended = csp_make_chan(int) };
 	socklen_t bytes = sizeof s.addr;
 	int n = between(&r, 1, 4 * soak_scale);
 
-	s.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(s.fd >= 0 && bind(s.fd, (struct sockaddr *)&s.addr, bytes) == 0 && listen(s.fd, 64) == 0);
+	s.fd = keep_apart(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	CHECK(bind(s.fd, (struct sockaddr *)&s.addr, bytes) == 0 && listen(s.fd, 64) == 0);
 	CHECK_EQ(getsockname(s.fd, (struct sockaddr *)&s.addr, &bytes), 0);
 	csp_go(serve, &s, fork_rng(&r));
 	csp_wg_add(&s.clients, n);

@@ -20,13 +20,13 @@ enum { N_PARTS = sizeof parts / sizeof parts[0] };
 
 int soak_scale = 1;
 _Atomic uint64_t soak_operations;
-static uint64_t round_seed;
+static _Atomic uint64_t round_seed;
 static const char *only;
 
 void soak_failed(const char *file, int line, const char *text, long long a, long long b)
 {
 	char out[256];
-	int n = snprintf(out, sizeof out, "soak: round of seed %llu: %s:%d: expected %s (%lld, %lld)\n", (unsigned long long)round_seed, file, line, text, a, b);
+	int n = snprintf(out, sizeof out, "soak: round of seed %llu: %s:%d: expected %s (%lld, %lld)\n", (unsigned long long)atomic_load(&round_seed), file, line, text, a, b);
 
 	if (write(STDERR_FILENO, out, (size_t)n) != n)
 		_exit(3);
@@ -76,10 +76,11 @@ void soak_pause(struct rng *r)
 static void hang(int sig)
 {
 	char out[96];
-	int n = snprintf(out, sizeof out, "soak: hang in the round of seed %llu\n", (unsigned long long)round_seed);
+	int saved = errno, n = snprintf(out, sizeof out, "soak: hang in the round of seed %llu\n", (unsigned long long)atomic_load(&round_seed));
 
 	if (write(STDERR_FILENO, out, (size_t)n) == n)
 		kill(getpid(), SIGQUIT);
+	errno = saved;
 }
 
 static void run_part(int i, struct rng r, csp_waitgroup *wg)
@@ -94,7 +95,7 @@ static void run_round(uint64_t seed, int workers)
 	csp_waitgroup wg = { 0 };
 	int n = between(&r, 1, PARTS_MAX);
 
-	round_seed = seed;
+	atomic_store(&round_seed, seed);
 	alarm(HANG_SECONDS);
 	if (workers > 1 && pick(&r, 4) == 0)
 		csp_maxprocs(between(&r, 1, workers));
