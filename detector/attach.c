@@ -140,7 +140,7 @@ static struct rt_observer observer = {
 	.cond_signal = det_hb_cond_signal, .cond_waited = det_hb_cond_waited, .sema = det_hb_sema,
 	.release = det_hb_release, .acquire = det_hb_acquire, .sync_forget = det_hb_sync_forget,
 	.fork = on_fork, .misuse = det_block_misuse, .deadlock = det_block_deadlock, .fatal = det_block_fatal,
-	.ignore = det_hb_ignore, .expect_leak = det_block_expect_leak, .leak_check = det_block_leak_check, .g_name = det_hb_g_name,
+	.ignore = det_hb_ignore, .expect_leak = det_block_expect_leak, .leak_check = det_block_leak_check, .verdicts = det_block_verdicts, .g_name = det_hb_g_name,
 };
 
 static bool env_is(const char *name, const char *word)

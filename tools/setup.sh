@@ -10,6 +10,7 @@ packages=(
 	check libsubunit-dev                                                 # unit tests
 	spin                                                                 # models of the lock-free protocols
 	python3 procps binutils                                              # tests from outside
+	strace                                                               # leak checks are tested under it
 	gdb                                                                  # the runtime's gdb commands are tested
 	panicparse                                                           # reads our dumps as Go's, in a test
 	libtsan2 libasan8 libubsan1                                          # the runtime under the compilers' own sanitizers

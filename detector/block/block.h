@@ -54,6 +54,7 @@ _Noreturn void det_block_die(const char *text);
 /* Visit all goroutines with the world stopped. Not with locks of the runtime or of a report held. */
 void det_block_look(bool (*visit)(const struct rt_ginfo *info, void *arg), void *arg);
 int  det_block_leak_check(void *pc);
+void det_block_verdicts(void (*say)(const char *line, void *arg), void *arg);
 void det_block_at_exit(void);
 void det_block_expect_leak(struct rt_gview *g);
 void det_block_leak_attach(void);       /* after det_block_attach */

@@ -218,6 +218,47 @@ int det_block_leak_check(void *pc)
 	return n;
 }
 
+struct lines { void (*say)(const char *line, void *arg); void *arg; uint32_t n; };
+enum { LINES_MAX = 200 };
+
+static const char *proof_text(enum det_proof proof)
+{
+	static const char *const texts[] = { "none", "P0 structural", "P1 owner knot", "P2 quiescent", "P3 unreachable" };
+	return texts[proof <= DET_PROOF_P3 ? proof : 0];
+}
+
+static bool say_verdict(struct det_bg *b, void *arg)
+{
+	struct lines *l = arg;
+	enum det_proof proof = atomic_load(&b->verdict);
+	struct rt_ginfo info;
+	char line[160];
+
+	if (proof == DET_PROOF_NONE || b->ended || b->view == NULL || !det_block_door->g_info(b->view, &info) || info.id != b->gid || l->n++ >= LINES_MAX)
+		return true;
+	if (l->n == 1)
+		l->say("\ncspcheck: goroutines that can never go on:\n", l->arg);
+	snprintf(line, sizeof line, "goroutine %llu [%s]: %s\n", (unsigned long long)b->gid, det_block_door->wait_text(info.wait), proof_text(proof));
+	l->say(line, l->arg);
+	return true;
+}
+
+void det_block_verdicts(void (*say)(const char *line, void *arg), void *arg)
+{
+	struct lines l = { say, arg, 0 };
+	char line[80];
+	bool busy = det_thread.busy;
+
+	det_thread.busy = true;                 /* not the program's doing */
+	check_from(0);
+	det_bg_each(say_verdict, &l);
+	if (l.n > LINES_MAX) {
+		snprintf(line, sizeof line, "and %u more\n", l.n - LINES_MAX);
+		say(line, arg);
+	}
+	det_thread.busy = busy;
+}
+
 static bool may_finish(const struct rt_ginfo *info, void *arg)
 {
 	struct rt_gview *self = arg;

@@ -38,10 +38,11 @@ void det_snapshot_after_fork(void)
 		map_answer();
 }
 
-/* exit signal 0: the program's own wait() never sees this child, and no SIGCHLD comes. */
+/* exit signal 0: the program's own wait() never sees this child, and no SIGCHLD comes. Untraced: a debugger that follows the program's threads
+ * would take the copy for one of them, and its faults for the program's. */
 static pid_t bare_clone(void)
 {
-	return (pid_t)syscall(SYS_clone, 0L, NULL, NULL, NULL, NULL);
+	return (pid_t)syscall(SYS_clone, (long)CLONE_UNTRACED, NULL, NULL, NULL, NULL);
 }
 
 static _Noreturn void child(const struct det_question *q)

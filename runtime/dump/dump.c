@@ -76,11 +76,13 @@ static bool reserve(char **mem, size_t *cap, size_t need)
 	return true;
 }
 
+int rt_dump_fd = 2;
+
 void rt_dump_flush(struct rt_dump_out *o)
 {
 	size_t done = 0;
 	while (done < o->len) {
-		ssize_t n = write(2, o->buf + done, o->len - done);
+		ssize_t n = write(rt_dump_fd, o->buf + done, o->len - done);
 		if (n > 0)
 			done += (size_t)n;
 		else if (n < 0 && errno == EAGAIN)

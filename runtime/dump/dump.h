@@ -28,7 +28,10 @@ struct rt_dump_top {
  * through malloc (the last resort of a dump that got stuck). */
 void rt_dump_write(const char *head, const struct rt_dump_top *top, bool only_top, bool symbols);
 
-/* Text of a write-many-times, send-once buffer on stderr; no malloc. */
+/* Where dumps go: stderr, unless the helper writes one for somebody else. Its own. */
+extern int rt_dump_fd __attribute__((visibility("hidden")));
+
+/* Text of a write-many-times, send-once buffer; no malloc. */
 struct rt_dump_out { char *buf; size_t len, cap; };
 void rt_dump_flush(struct rt_dump_out *o);
 __attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o, const char *fmt, ...);
@@ -36,7 +39,7 @@ __attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o,
 /* --- fatal.c ---------------------------------------------------------------------------------------------------------- */
 
 /* Called once while the runtime initialises, before the first goroutine is started: helper thread, SIGQUIT, SIGUSR2 (if $CSPDEBUG has
- * sigusr2=1), SIGSEGV and SIGBUS. Threads that run goroutines have a signal stack (rt_os_signal_stack), else an overflow is a crash. */
+ * sigusr2=1), RT_DUMP_SIGNAL, SIGSEGV and SIGBUS. Threads that run goroutines have a signal stack (rt_os_signal_stack), else an overflow is a crash. */
 void rt_dump_init(void);
 
 /* After the observer, so that its own work at exit comes later: exit waits for ever while a failure is being written. */

@@ -1,10 +1,14 @@
 #include "helper.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,13 +18,15 @@
 
 enum { HELPER_STACK_BYTES = 1 << 20, STUCK_SECONDS = 60 };
 
-enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4 };
+enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4, ASK_VERDICTS = 8 };
 
 /* Bits asked for and not yet served; futex of the helper. */
 static _Atomic uint32_t asked;
 /* The request of ASK_DIE. Written by the claimer before it sets the bit. */
 static struct rt_dump_request *request;
 static struct { const struct rt_dump_request *request; uintptr_t pc; int code; } quit;
+
+static _Atomic uint64_t reader;                 /* of ASK_VERDICTS: process << 32 | descriptor */
 
 static _Atomic uint32_t claimed;                /* 0, or the process has begun to die */
 static _Atomic bool     helper_lives;
@@ -115,6 +121,68 @@ static void serve_live(void)
 	rt_world_start();
 }
 
+enum { READER_PATIENCE_MS = 10000 };
+
+static bool send_all(int to, const char *text, size_t n)
+{
+	while (n > 0) {
+		struct pollfd p = { .fd = to, .events = POLLOUT };
+		ssize_t done = write(to, text, n);
+		if (done >= 0) {
+			text += done;
+			n -= (size_t)done;
+		} else if (errno == EAGAIN ? poll(&p, 1, READER_PATIENCE_MS) <= 0 : errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What was collected, and a zero byte that says that it is all: the reader keeps its pipe open itself. */
+static void send_to_reader(int from, uint64_t who)
+{
+	char path[64], buf[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)(who >> 32), (int)(uint32_t)who);
+	int to = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (to < 0)
+		return;
+	bool alive = lseek(from, 0, SEEK_SET) == 0;
+	while (alive && (n = read(from, buf, sizeof buf)) > 0)
+		alive = send_all(to, buf, (size_t)n);
+	if (alive)
+		send_all(to, "", 1);
+	close(to);
+}
+
+static void say_line(const char *line, void *arg)
+{
+	struct rt_dump_out o = { (char *)(uintptr_t)line, strlen(line), 0 };
+	rt_dump_flush(&o);
+}
+
+/* A reader may be slow or gone, so it is not written to while the world stands still. */
+static void serve_verdicts(void)
+{
+	uint64_t who = atomic_load(&reader);
+	int store = who != 0 ? memfd_create("csp-dump", MFD_CLOEXEC) : -1;
+
+	if (atomic_load(&claimed) != 0 || (who != 0 && store < 0))
+		return;
+	rt_dump_fd = who != 0 ? store : 2;
+	rt_symbols_open();
+	rt_world_stop();
+	rt_dump_write(NULL, NULL, false, true);
+	rt_world_start();
+	RT_EVENT(verdicts, say_line, NULL);
+	rt_dump_fd = 2;
+	if (who != 0)
+		send_to_reader(store, who);
+	if (store >= 0)
+		close(store);
+}
+
 static void *helper(void *unused)
 {
 	/* Its own work, and its crashes: nobody is left to report those. */
@@ -138,6 +206,8 @@ static void *helper(void *unused)
 			serve_quit();
 		if (bits & ASK_LIVE)
 			serve_live();
+		if (bits & ASK_VERDICTS)
+			serve_verdicts();
 	}
 	return unused;
 }
@@ -159,6 +229,12 @@ void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code)
 void rt_dump_ask_live(void)
 {
 	ask(ASK_LIVE);
+}
+
+void rt_dump_ask_verdicts(int32_t pid, int32_t fd)
+{
+	atomic_store(&reader, (uint64_t)(uint32_t)pid << 32 | (uint32_t)fd);
+	ask(ASK_VERDICTS);
 }
 
 static void forked(void)

@@ -24,12 +24,15 @@ _Noreturn void rt_dump_and_exit(struct rt_dump_request *r);
 /* From the handlers; async-signal-safe. _quit: where the signal came in, and the goroutine it interrupted, if any. Once. */
 void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code);
 void rt_dump_ask_live(void);
+/* A dump with verdicts; to descriptor fd of process pid (`cspcheck dump`), or to stderr if pid is 0. A newer request replaces an older one. */
+void rt_dump_ask_verdicts(int32_t pid, int32_t fd);
 
 void rt_dump_helper_start(void);
 void rt_dump_say(const char *text);             /* write(2) to stderr */
 void rt_dump_flush_stdout(void);                /* not from a signal handler */
 
 /* signals.c */
+#define RT_DUMP_SIGNAL (SIGRTMIN + 6)   /* tools/cmd/dump.c sends it too */
 void rt_dump_signals_init(void);
 
 #endif

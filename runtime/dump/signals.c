@@ -1,4 +1,4 @@
-/* SIGQUIT and SIGUSR2 ask the helper for a dump. SIGSEGV and SIGBUS tell a stack overflow from every other crash, which stays one: the
+/* SIGQUIT, SIGUSR2 and RT_DUMP_SIGNAL ask the helper for a dump. SIGSEGV and SIGBUS tell a stack overflow from every other crash, which stays one: the
  * former action gets it, or the process dies by the signal. */
 #include <errno.h>
 #include <signal.h>
@@ -54,6 +54,15 @@ static void on_ask(int sig, siginfo_t *si, void *uc)
 			rt_dump_park_for_ever();
 	}
 	errno = saved;
+}
+
+/* From `cspcheck dump`: its descriptor. From kill(1): stderr. */
+static void on_ask_verdicts(int sig, siginfo_t *si, void *uc)
+{
+	if (si->si_code == SI_QUEUE)
+		rt_dump_ask_verdicts(si->si_pid, si->si_value.sival_int);
+	else
+		rt_dump_ask_verdicts(0, 0);
 }
 
 /* Goroutine whose stack ends where addr is, or NULL. */
@@ -137,6 +146,7 @@ void rt_dump_signals_init(void)
 	install(SIGSEGV, on_fault, false, &former_segv);
 	install(SIGBUS, on_fault, false, &former_bus);
 	install(SIGQUIT, on_ask, true, NULL);
+	install(RT_DUMP_SIGNAL, on_ask_verdicts, true, NULL);
 	if (debug_flag("sigusr2=1"))
 		install(SIGUSR2, on_ask, true, NULL);
 }

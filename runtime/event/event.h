@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_EVENT_ABI 4u
+#define RT_EVENT_ABI 5u
 
 /* The part of a goroutine an observer may see; the first member of struct rt_g (g.h). */
 struct rt_gview {
@@ -112,6 +112,8 @@ struct rt_observer {
 	void (*ignore)(struct rt_gview *g, bool begin);                 /* csp_race_ignore_begin/end; nest */
 	void (*expect_leak)(struct rt_gview *g);                        /* csp_expect_leak: the calling goroutine is meant to stay */
 	int  (*leak_check)(void *pc);                                   /* csp_leak_check: number of goroutines proven leaked so far */
+	/* A thread of the runtime's own, the world going: judge now, and say a line for each goroutine that can never go on (none: nothing is said). */
+	void (*verdicts)(void (*say)(const char *line, void *arg), void *arg);
 	void (*g_name)(struct rt_gview *g, const char *name);           /* csp_set_name; name lives in g */
 };
 

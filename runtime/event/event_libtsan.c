@@ -167,6 +167,7 @@ static void fatal(const char *text) {}
 static void ignore(struct rt_gview *g, bool begin) {}
 static void expect_leak(struct rt_gview *g) {}
 static int leak_check(void *pc) { return 0; }
+static void verdicts(void (*say)(const char *line, void *arg), void *arg) { }
 static void g_name(struct rt_gview *g, const char *name) {}
 
 static const struct rt_observer observer = {
@@ -181,7 +182,7 @@ static const struct rt_observer observer = {
 	.cond_signal = cond_signal, .cond_waited = cond_waited, .sema = sema,
 	.release = release, .acquire = acquire, .sync_forget = sync_forget,
 	.fork = forked, .misuse = misuse, .deadlock = deadlock, .fatal = fatal, .ignore = ignore, .expect_leak = expect_leak,
-	.leak_check = leak_check, .g_name = g_name,
+	.leak_check = leak_check, .verdicts = verdicts, .g_name = g_name,
 };
 
 const struct rt_observer *rt_libtsan_observer(void)

@@ -26,6 +26,7 @@ MUTE(nothing, void)
 MUTE(fatal, const char *text)
 
 static int leak_check(void *pc) { return 0; }
+static void verdicts(void (*say)(const char *line, void *arg), void *arg) { }
 
 const struct rt_observer rt_event_none = {
 	.abi = RT_EVENT_ABI,
@@ -37,6 +38,6 @@ const struct rt_observer rt_event_none = {
 	.wg_add = wg_add, .wg_wait = obj_flag_pc, .wg_waited = obj_only, .once_begin = obj_only, .once_done = obj_only, .once_seen = obj_only,
 	.cond_signal = obj_flag_pc, .cond_waited = obj_only, .sema = obj_flag_pc,
 	.release = edge, .acquire = edge, .sync_forget = sync_forget,
-	.fork = on_fork, .misuse = misuse, .deadlock = nothing, .fatal = fatal, .ignore = g_flag, .expect_leak = g_one, .leak_check = leak_check,
+	.fork = on_fork, .misuse = misuse, .deadlock = nothing, .fatal = fatal, .ignore = g_flag, .expect_leak = g_one, .leak_check = leak_check, .verdicts = verdicts,
 	.g_name = g_name,
 };

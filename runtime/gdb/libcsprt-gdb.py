@@ -294,6 +294,9 @@ class InfoChan(gdb.Command):
             raise gdb.GdbError("%#x is no channel." % ch)
 
 
+# By SIGRTMIN + 5 the runtime stops threads, by SIGRTMIN + 6 it is asked for a dump (glibc's SIGRTMIN is 34).
+gdb.execute("handle SIG39 SIG40 nostop noprint pass", to_string=True)
+
 parked = Parked()
 gdb.unwinder.register_unwinder(None, parked, replace=True)
 InfoGoroutines()
