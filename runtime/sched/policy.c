@@ -20,6 +20,7 @@ enum {
 	POLL_STEPS = 64,                /* descriptors are looked at after so many steps, if anybody waits for one */
 	SPIN_POINTS = 32,               /* the same operation on the same object so often in a row: a spinner */
 	STREAK_POINTS = 10000,          /* so many points in a row while others could run */
+	JUMP_STEPS = 100000,            /* after so many steps the next timer is due, even though somebody could go on: they may spin in company */
 	CLOCK_READS = 1000,             /* after so many readings between two points the clock creeps */
 	POLL_GRACE_MS = 10,             /* real time before the clock jumps while somebody waits for a descriptor or a foreign thread runs */
 };
@@ -35,7 +36,7 @@ static uint32_t n_runnable, n_behind, room;
 static struct rt_g *current;            /* gave way at a point to let the scheduler's context decide; in runnable */
 
 static int64_t  now_ns = START_NS;
-static uint32_t clock_reads, steps_since_poll, spins;
+static uint32_t clock_reads, steps_since_poll, steps_since_jump, spins;
 static bool     lock_was_tried;
 
 /* What the running goroutine did at its last points. */
@@ -197,6 +198,7 @@ static uint32_t decide(bool last_is_current)
 
 	clock_reads = 0;
 	steps_since_poll++;
+	steps_since_jump++;
 	spins = n_behind == n_runnable ? spins + 1 : 0;
 	if (n_behind) {
 		last_is_current = last_is_current && !((struct rt_g *)runnable[n - 1].g)->behind;
@@ -213,7 +215,7 @@ static uint32_t decide(bool last_is_current)
 static bool may_go_direct(const struct rt_m *m)
 {
 	return atomic_load_explicit(&m->flags, memory_order_relaxed) == RT_M_POLICY && !m->resting &&
-	       !atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed) && rt_timers_next() > now_ns && n_behind < n_runnable &&
+	       !atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed) && rt_timers_next() > now_ns && n_behind < n_runnable && steps_since_jump < JUMP_STEPS &&
 	       (steps_since_poll < POLL_STEPS || !rt_poll_waiters());
 }
 
@@ -314,6 +316,7 @@ static void fire_due(void)
 /* False: no timer could wake anybody. */
 static bool jump(void)
 {
+	steps_since_jump = 0;
 	if (!rt_timers_can_act())
 		return false;
 	if (rt_timers_next() > now_ns)
@@ -356,6 +359,8 @@ struct rt_g *rt_policy_next(struct rt_m *m)
 			if (!jump())
 				now_ns += SPIN_JUMP_NS;
 		}
+		if (n_runnable && steps_since_jump >= JUMP_STEPS)
+			jump();
 		if (n_runnable) {
 			bool last_is_current = current && (struct rt_g *)runnable[n_runnable - 1].g == current;
 			current = NULL;
