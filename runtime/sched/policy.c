@@ -25,6 +25,7 @@ enum {
 	POLL_GRACE_MS = 10,             /* real time before the clock jumps while somebody waits for a descriptor or a foreign thread runs */
 };
 #define START_NS    (INT64_C(1000) * 1000000000)
+#define STEP_NS     INT64_C(1)          /* a step takes this long: or a timer of nanoseconds would never fire beside goroutines that go on */
 #define CREEP_NS    INT64_C(1000)
 #define SPIN_JUMP_NS INT64_C(1000000)
 
@@ -199,6 +200,7 @@ static uint32_t decide(bool last_is_current)
 	clock_reads = 0;
 	steps_since_poll++;
 	steps_since_jump++;
+	now_ns += STEP_NS;
 	spins = n_behind == n_runnable ? spins + 1 : 0;
 	if (n_behind) {
 		last_is_current = last_is_current && !((struct rt_g *)runnable[n - 1].g)->behind;
