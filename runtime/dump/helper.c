@@ -82,6 +82,7 @@ static _Noreturn void end(void)
 static void *late(void *arg)
 {
 	const struct rt_dump_request *r = arg;
+	rt_os_name_thread("csp-late");
 	nanosleep(&(struct timespec){ .tv_sec = STUCK_SECONDS }, NULL);
 	rt_dump_write("libcsprt: the dump got stuck; what is left of it:\n\n", &r->top, true, false);
 	end();
@@ -90,7 +91,7 @@ static void *late(void *arg)
 
 static void write_now(const struct rt_dump_request *r)
 {
-	rt_os_thread(late, (void *)(uintptr_t)r, "csp-late", HELPER_STACK_BYTES);
+	rt_os_thread(late, (void *)(uintptr_t)r, HELPER_STACK_BYTES);
 	/* Load and allocate while everyone can still give locks back. */
 	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
 		rt_symbols_open();
@@ -191,6 +192,7 @@ static void *helper(void *unused)
 	sigdelset(&most, SIGSEGV);
 	sigdelset(&most, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &most, NULL);
+	rt_os_name_thread("csp-dump");
 	rt_os_service_thread(RT_OS_DUMP);
 	for (;;) {
 		uint32_t bits = atomic_exchange(&asked, 0);
@@ -250,7 +252,7 @@ void rt_dump_helper_start(void)
 		told = true;
 		pthread_atfork(NULL, NULL, forked);
 	}
-	if (!atomic_exchange(&helper_lives, true) && rt_os_thread(helper, NULL, "csp-dump", HELPER_STACK_BYTES) != 0)
+	if (!atomic_exchange(&helper_lives, true) && rt_os_thread(helper, NULL, HELPER_STACK_BYTES) != 0)
 		atomic_store(&helper_lives, false);
 }
 

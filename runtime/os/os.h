@@ -20,8 +20,10 @@ int  rt_os_foreign_threads(const int32_t *ours, int n_ours);
 /* Is thread tid of this process blocked in the kernel (state S or D)? */
 bool rt_os_thread_blocked(int32_t tid);
 
-/* Start a detached thread named `name` with all signals blocked that the caller has blocked. Returns 0 or a positive errno. */
-int  rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes);
+/* Start a detached thread with all signals blocked that the caller has blocked. Returns 0 or a positive errno. Nothing is allocated for it
+ * that a process which ends before the thread has run would leave behind; so the thread names itself, first of all. */
+int  rt_os_thread(void *(*fn)(void *), void *arg, size_t stack_bytes);
+void rt_os_name_thread(const char *name);       /* at most 15 bytes */
 /* The calling thread is one of the library's that runs no goroutine; `which` tells it from the others. Its stack is noted, so that the leak
  * check can pass over what lies about there (glibc leaves words of its creator's stack behind). rt_os_service_stacks shows the signal stacks
  * we made as well: what counts there is told by who was stopped on one. */

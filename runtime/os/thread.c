@@ -125,35 +125,16 @@ bool rt_os_thread_blocked(int32_t tid)
 	return paren && (paren[2] == 'S' || paren[2] == 'D');
 }
 
-struct start { void *(*fn)(void *); void *arg; char name[16]; };
-
-static void *thread_main(void *p)
+int rt_os_thread(void *(*fn)(void *), void *arg, size_t stack_bytes)
 {
-	struct start s = *(struct start *)p;
-
-	free(p);
-	pthread_setname_np(pthread_self(), s.name);
-	return s.fn(s.arg);
-}
-
-int rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_bytes)
-{
-	struct start *s = malloc(sizeof *s);
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (!s)
-		return ENOMEM;
-	s->fn = fn;
-	s->arg = arg;
-	snprintf(s->name, sizeof s->name, "%s", name);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, stack_bytes);
-	int err = pthread_create(&thread, &attr, thread_main, s);
+	int err = pthread_create(&thread, &attr, fn, arg);
 	pthread_attr_destroy(&attr);
-	if (err)
-		free(s);
 	return err;
 }
 
@@ -161,6 +142,11 @@ int rt_os_thread(void *(*fn)(void *), void *arg, const char *name, size_t stack_
 enum { SIGNAL_STACKS_MAX = 4096 };
 static _Atomic uintptr_t signal_stacks[SIGNAL_STACKS_MAX];
 static _Atomic uint32_t n_signal_stacks;
+
+void rt_os_name_thread(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+}
 
 void rt_os_signal_stack(void)
 {

@@ -49,6 +49,7 @@ static void *worker_main(void *arg)
 {
 	struct rt_m *m = arg;
 
+	rt_os_name_thread("csp-worker");
 	rt_critical_enter();
 	rt_m_tls = m;
 	m->errno_at = &errno;
@@ -76,7 +77,7 @@ bool rt_m_start_thread(void)
 		return false;
 	}
 	m->spinning = true;
-	int err = rt_os_thread(worker_main, m, "csp-worker", WORKER_STACK_BYTES);
+	int err = rt_os_thread(worker_main, m, WORKER_STACK_BYTES);
 	atomic_store(&rt_m_refused, err);
 	if (err == 0)
 		return true;

@@ -233,6 +233,7 @@ static void *sysmon_main(void *arg)
 	unsigned quiet = 0;
 	bool suspicious = false, moved;
 
+	rt_os_name_thread("csp-sysmon");
 	rt_os_service_thread(RT_OS_SYSMON);
 	rt_critical_enter();
 	rt_m_tls = &stand_in;
@@ -293,7 +294,7 @@ void rt_sysmon_start(void)
 	int err;
 
 	/* Without it a goroutine that blocks its thread would block all. */
-	for (int tries = 0; (err = rt_os_thread(sysmon_main, NULL, "csp-sysmon", 128 << 10)) != 0; tries++) {
+	for (int tries = 0; (err = rt_os_thread(sysmon_main, NULL, 128 << 10)) != 0; tries++) {
 		if (tries == START_TRIES)
 			rt_refused("cannot create a thread", err);
 		rt_os_futex_wait(&never, 0, MS_NS);

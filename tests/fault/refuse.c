@@ -1,7 +1,9 @@
 /* Preloaded: makes the system refuse. Counts what libcsprt asks of libc, by name, and lets a chosen call fail as the kernel might.
  *   REFUSE=name:n         the n-th call of that name fails (from 1)
  *   REFUSE=name:n+        so do all later ones
- *   REFUSE_REPORT=path    at exit: a line "name count" for each, and "blocks count": what libcsprt allocated and nobody freed ("# …" tells who)
+ *   REFUSE=pthread_create:n~   the n-th thread is not refused but begins late, perhaps not before the process ends
+ *   REFUSE_REPORT=path    at exit: a line "name count" for each, "blocks count": what libcsprt allocated and nobody freed, and for each of
+ *                         those "block offset": where in libcsprt
  * Only calls whose return address lies in libcsprt count: the program under test, the loader and libc itself are left alone. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,6 +27,7 @@
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #define API __attribute__((visibility("default")))
@@ -45,15 +48,16 @@ static const int reasons[N_CALLS] = {
 static _Atomic uint32_t counts[N_CALLS];
 static int chosen = -1;
 static uint32_t from, until;
-static uintptr_t text_lo, text_hi, library;
+static bool late;
+static uintptr_t base, text_lo, text_hi;
 
 static int find_library(struct dl_phdr_info *info, size_t bytes, void *arg)
 {
 	if (!strstr(info->dlpi_name, "libcsprt.so"))
 		return 0;
+	base = info->dlpi_addr;
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X)) {
-			library = info->dlpi_addr;
 			text_lo = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
 			text_hi = text_lo + info->dlpi_phdr[i].p_memsz;
 		}
@@ -72,6 +76,7 @@ __attribute__((constructor)) static void begin(void)
 			chosen = i;
 	from = (uint32_t)strtoul(colon + 1, NULL, 10);
 	until = strchr(colon, '+') ? UINT32_MAX : from;
+	late = strchr(colon, '~') != NULL;
 }
 
 static bool refused(enum call call, void *pc)
@@ -102,9 +107,9 @@ void *__libc_memalign(size_t align, size_t bytes);
 void  __libc_free(void *p);
 
 /* Blocks that libcsprt got and nobody has freed: a set by open addressing that never fills. */
-enum { SLOTS = 1 << 16, SETTLE_MS = 2000 };
+enum { SLOTS = 1 << 16 };
 static void *_Atomic blocks[SLOTS];
-static void *callers[SLOTS];                   /* who got them */
+static uintptr_t owners[SLOTS];
 static void *const gone = (void *)1;
 
 static void *note(void *p, void *pc)
@@ -114,7 +119,7 @@ static void *note(void *p, void *pc)
 	for (size_t i = ((uintptr_t)p >> 4) % SLOTS;; i = (i + 1) % SLOTS) {
 		void *old = atomic_load(&blocks[i]);
 		if ((old == NULL || old == gone) && atomic_compare_exchange_strong(&blocks[i], &old, p)) {
-			callers[i] = pc;
+			owners[i] = (uintptr_t)pc - base;
 			return p;
 		}
 	}
@@ -175,9 +180,26 @@ API void *mremap(void *p, size_t old_bytes, size_t bytes, int flags, ...)
 
 /* --- threads and signals ------------------------------------------------------------------------------------------------- */
 
+struct late_start { void *(*fn)(void *); void *arg; };
+
+static void *start_late(void *p)
+{
+	struct late_start s = *(struct late_start *)p;
+
+	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);     /* the program takes less */
+	return s.fn(s.arg);
+}
+
 API int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	return refused(PTHREAD_CREATE, HERE) ? EAGAIN : NEXT(pthread_create)(thread, attr, fn, arg);
+	static struct late_start start;
+
+	if (!refused(PTHREAD_CREATE, HERE))
+		return NEXT(pthread_create)(thread, attr, fn, arg);
+	if (!late)
+		return EAGAIN;
+	start = (struct late_start){ fn, arg };
+	return NEXT(pthread_create)(thread, attr, start_late, &start);
 }
 
 API int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
@@ -258,41 +280,27 @@ API int fcntl64(int fd, int op, ...)
 
 /* --- report -------------------------------------------------------------------------------------------------------------- */
 
-static unsigned count_blocks(void)
-{
-	unsigned live = 0;
-
-	for (int i = 0; i < SLOTS; i++) {
-		void *p = atomic_load(&blocks[i]);
-		live += p != NULL && p != gone;
-	}
-	return live;
-}
-
-static void report(void)
+__attribute__((destructor)) static void report(void)
 {
 	const char *path = getenv("REFUSE_REPORT");
 	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644) : -1;
+	unsigned live = 0;
 
 	if (fd < 0)
 		return;
 	for (int i = 0; i < SLOTS; i++) {
 		void *p = atomic_load(&blocks[i]);
-		if (p != NULL && p != gone)
-			dprintf(fd, "# a block is left that was got at libcsprt+0x%lx\n", (unsigned long)((uintptr_t)callers[i] - library));
+		live += p != NULL && p != gone;
 	}
 	for (int i = 0; i < N_CALLS; i++)
 		dprintf(fd, "%s %u\n", names[i], atomic_load(&counts[i]));
-	dprintf(fd, "blocks %u\n", count_blocks());
+	dprintf(fd, "blocks %u\n", live);
+	for (int i = 0; i < SLOTS; i++) {
+		void *p = atomic_load(&blocks[i]);
+		if (p != NULL && p != gone)
+			dprintf(fd, "block %lu\n", (unsigned long)owners[i]);
+	}
 	close(fd);
-}
-
-/* A thread of the library that was only just started frees what it was given with its first steps: let it. */
-__attribute__((destructor)) static void settle_and_report(void)
-{
-	for (int ms = 0; ms < SETTLE_MS && count_blocks() > 0; ms++)
-		usleep(1000);
-	report();
 }
 
 /* Fatal errors end the process this way. */
