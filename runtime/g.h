@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "event/event.h"
+#include "event/probe.h"
 #include "sched/inspect.h"
 #include "sched/lock.h"
 #include "sched/policy.h"

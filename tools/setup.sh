@@ -11,6 +11,7 @@ packages=(
 	spin                                                                 # models of the lock-free protocols
 	python3 procps binutils                                              # tests from outside
 	strace                                                               # leak checks are tested under it
+	systemtap-sdt-dev                                                    # static probes in the runtime
 	gdb                                                                  # the runtime's gdb commands are tested
 	panicparse                                                           # reads our dumps as Go's, in a test
 	libtsan2 libasan8 libubsan1                                          # the runtime under the compilers' own sanitizers

@@ -313,6 +313,7 @@ static inline bool take_usual_locked(struct csp_chan *ch, void *elem)
 /* One call for all the rest: a dump groups goroutines by where they wait. */
 CSP_API void csp_chan_send_(struct csp_chan *ch, const void *elem)
 {
+	RT_PROBE(chan_send, ch, true);
 	bool locked = lock_usual(ch);
 
 	if (locked && give_usual_locked(ch, elem))
@@ -323,6 +324,7 @@ CSP_API void csp_chan_send_(struct csp_chan *ch, const void *elem)
 
 CSP_API void csp_chan_recv_(struct csp_chan *ch, void *elem)
 {
+	RT_PROBE(chan_recv, ch, true);
 	bool locked = lock_usual(ch);
 
 	if (locked && take_usual_locked(ch, elem))
@@ -333,6 +335,7 @@ CSP_API void csp_chan_recv_(struct csp_chan *ch, void *elem)
 
 CSP_API bool csp_chan_recv_ok_(struct csp_chan *ch, void *elem)
 {
+	RT_PROBE(chan_recv, ch, true);
 	bool locked = lock_usual(ch);
 
 	return (locked && take_usual_locked(ch, elem)) || recv_rest(ch, elem, __builtin_return_address(0), locked) == RT_CHAN_DONE;
@@ -341,6 +344,7 @@ CSP_API bool csp_chan_recv_ok_(struct csp_chan *ch, void *elem)
 /* A look, and no more, if nothing is to be had. */
 CSP_API bool csp_chan_try_send_(struct csp_chan *ch, const void *elem)
 {
+	RT_PROBE(chan_send, ch, false);
 	if (rt_observer == NULL && rt_m_self() != NULL && ch != NULL && rt_chan_send_blocks(ch))
 		return false;
 	bool sent = try_send_full(ch, elem, __builtin_return_address(0));
@@ -350,6 +354,7 @@ CSP_API bool csp_chan_try_send_(struct csp_chan *ch, const void *elem)
 
 CSP_API bool csp_chan_try_recv_(struct csp_chan *ch, void *elem)
 {
+	RT_PROBE(chan_recv, ch, false);
 	if (rt_observer == NULL && rt_m_self() != NULL && ch != NULL && rt_chan_recv_blocks(ch))
 		return false;
 	bool received = try_recv_full(ch, elem, __builtin_return_address(0));
@@ -372,6 +377,7 @@ CSP_API void csp_chan_close_(struct csp_chan *ch)
 		rt_panic(RT_MISUSE_CLOSE_CLOSED, ch, "close of closed channel", pc);
 	}
 	RT_EVENT(chan_close, &g->view, ch, pc);
+	RT_PROBE(chan_close, ch, g->view.id);
 	atomic_store_explicit(&ch->closed, true, memory_order_release);
 	while ((w = rt_waitq_pop(&ch->receivers)) != NULL) {
 		if (ch->receivers.first != NULL) {      /* of many, all are out of the cache */
@@ -403,6 +409,7 @@ struct csp_chan *rt_chan_new(size_t elem_bytes, uint32_t cap, void *pc)
 		return NULL;
 	*ch = (struct csp_chan){ .elem_bytes = elem_bytes, .cap = cap, .refs = 1 };
 	RT_EVENT(chan_make, &rt_self()->view, ch, sizeof *ch, total, elem_bytes, cap, pc);
+	RT_PROBE(chan_make, ch, elem_bytes, cap);
 	return ch;
 }
 
@@ -429,6 +436,7 @@ static void destroy(struct csp_chan *ch, struct rt_g *g, void *pc)
 	if (waited_for)
 		rt_fatal(RT_MISUSE_FREE_WITH_WAITERS, ch, "free of channel with waiting goroutines", pc);
 	RT_EVENT(chan_free, &g->view, ch, pc);
+	RT_PROBE(chan_free, ch);
 	RT_EVENT(sync_forget, ch, sizeof *ch);  /* refs, and the timer's edge */
 	free(ch);
 }

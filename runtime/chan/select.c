@@ -388,6 +388,7 @@ static __attribute__((noinline)) int run_large(struct selection *s, int n)
 /* One frame: the processor predicts returns from the calls before, and after a park that fails for each. */
 CSP_API int csp_select_v(const csp_case *cases, int n)
 {
+	RT_PROBE(select, cases, n);
 	struct rt_g *g = rt_self();
 	void *pc = __builtin_return_address(0);
 

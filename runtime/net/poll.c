@@ -243,6 +243,7 @@ struct rt_g *rt_poll(int64_t timeout_ns)
 	} else {
 		n = epoll_wait(epoll_fd, events, EVENTS_MAX, timeout_ms);
 	}
+	RT_PROBE(netpoll, timeout_ns, n);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr) {
 			deliver(events[i].data.ptr, events[i].events, &list);
@@ -300,6 +301,7 @@ static int park_locked(struct rt_fd *f, struct rt_g *g, int fd, unsigned events,
 	if (deadline_ns != INT64_MAX)
 		rt_deadline_arm(&timer, g, deadline_ns);
 	atomic_fetch_add(&n_waiters, 1);
+	RT_PROBE(fd_wait, fd, events, g->view.id);
 	rt_park(rt_commit_unlock, &f->lock);
 	atomic_fetch_sub(&n_waiters, 1);
 	if (deadline_ns != INT64_MAX)

@@ -77,6 +77,7 @@ static inline __attribute__((always_inline)) void depart(struct rt_m *m, struct 
 	if (to) {
 		atomic_store_explicit(&to->state, RT_G_RUNNING, memory_order_relaxed);
 		to->m = m;
+		RT_PROBE(goroutine_run, to->view.id);
 	}
 	__atomic_store_n(&m->g, to, __ATOMIC_RELAXED);
 	RT_EVENT(g_switch, to ? &to->view : NULL);
@@ -163,6 +164,7 @@ void rt_park(bool (*commit)(struct rt_g *g, void *arg), void *arg)
 		g->since_ns = rt_now_ns();
 	atomic_store_explicit(&g->state, RT_G_WAITING, memory_order_relaxed);
 	RT_EVENT(g_park, &g->view);
+	RT_PROBE(goroutine_park, g->view.id, g->wait);
 	if (m->foreign)
 		rt_foreign_park(m, commit, arg);
 	else
@@ -294,6 +296,7 @@ void rt_ready(struct rt_g *g)
 	struct rt_m *m = rt_m_self();
 
 	RT_EVENT(g_ready, m && m->g && !m->foreign ? &m->g->view : NULL, &g->view);
+	RT_PROBE(goroutine_ready, g->view.id);
 	if (g->foreign) {
 		atomic_fetch_add_explicit(&rt_sched.n_foreign_running, 1, memory_order_seq_cst);
 		atomic_store_explicit(&g->state, RT_G_RUNNING, memory_order_relaxed);

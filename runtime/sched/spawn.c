@@ -87,6 +87,7 @@ void rt_g_start(struct rt_g *g)
 	struct rt_g *self = m->g;
 
 	RT_EVENT(g_go, self ? &self->view : NULL, &g->view, g->view.go_pc);
+	RT_PROBE(goroutine_start, g->view.id, g->view.parent_id, g->view.entry_pc, g->view.go_pc);
 	rt_fiber_create(g);
 	g->sp = rt_arch_prepare(g->stack_top, rt_g_body, g);
 	if (self)
@@ -119,6 +120,7 @@ static bool commit_end(struct rt_g *g, void *arg)
 static struct rt_g *end(struct rt_m *m, struct rt_g *g)
 {
 	RT_EVENT(g_end, &g->view);
+	RT_PROBE(goroutine_end, g->view.id);
 	if (g->locked) {                /* the thread goes on as an ordinary worker */
 		g->locked = false;
 		g->lock_m = NULL;

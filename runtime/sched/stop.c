@@ -134,6 +134,7 @@ void rt_world_stop(void)
 	unsigned breaths = 0;
 
 	rt_lock(&stop_lock);
+	RT_PROBE(world_stop);
 	atomic_store(&stopper_tid, rt_os_tid());
 	atomic_store_explicit(&rt_sched.stop, 1, memory_order_seq_cst);
 	for (unsigned round = 0;; round++) {
@@ -150,6 +151,7 @@ void rt_world_stop(void)
 			break;
 		rt_os_futex_wait(&never, 0, round < 4 ? ROUND_NS / 8 : ROUND_NS);
 	}
+	RT_PROBE(world_stopped);
 }
 
 void rt_world_start(void)
@@ -162,6 +164,7 @@ void rt_world_start(void)
 			atomic_fetch_and(&m->flags, ~(uint32_t)RT_M_STOP);
 	}
 	atomic_store(&stopper_tid, 0);
+	RT_PROBE(world_start);
 	let_go();
 	rt_unlock(&stop_lock);
 }

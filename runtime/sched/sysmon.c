@@ -75,6 +75,7 @@ static bool make_stuck(struct rt_m *m)
 {
 	if (atomic_fetch_or(&m->flags, RT_M_STUCK) & RT_M_STUCK)
 		return false;
+	RT_PROBE(worker_stuck, atomic_load_explicit(&m->tid, memory_order_relaxed));
 	atomic_fetch_sub(&rt_sched.n_running, 1);
 	return true;
 }

@@ -193,8 +193,10 @@ static struct rt_g *steal(struct rt_m *m)
 			if (!victim || victim == m)
 				continue;
 			struct rt_g *g = rt_runq_steal(&m->runq, &victim->runq);
-			if (g)
+			if (g) {
+				RT_PROBE(goroutine_steal, g->view.id, atomic_load_explicit(&victim->tid, memory_order_relaxed));
 				return g;
+			}
 		}
 		if (atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed))
 			return take_global(m);

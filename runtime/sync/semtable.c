@@ -145,7 +145,9 @@ void rt_sem_acquire(uint32_t *addr, const struct rt_sem_why *why, bool lifo)
 		}
 		rt_wait_begin(g, why->wait, &s.w);
 		push_locked(bucket, &s, lifo);
+		RT_PROBE(lock_wait, s.w.obj, g->wait, g->view.id);
 		rt_park(rt_commit_unlock, &bucket->lock);
+		RT_PROBE(lock_woken, s.w.obj, g->wait, g->view.id);
 	} while (!s.granted && !rt_sem_try_acquire(addr));
 }
 
@@ -196,7 +198,9 @@ void rt_sem_wait_locked(struct rt_sem_bucket *bucket, const void *addr, uint32_t
 	atomic_fetch_add_explicit(&bucket->n_waiters, 1, memory_order_relaxed);
 	rt_wait_begin(g, why->wait, &s.w);
 	push_locked(bucket, &s, false);
+	RT_PROBE(lock_wait, s.w.obj, g->wait, g->view.id);
 	rt_park(rt_commit_unlock, &bucket->lock);
+	RT_PROBE(lock_woken, s.w.obj, g->wait, g->view.id);
 }
 
 static struct rt_g *take_locked(struct rt_sem_bucket *bucket, const void *addr, uint32_t ticket)

@@ -208,6 +208,7 @@ void rt_timers_run(int64_t now_ns)
 			break;
 		if (rt_policy)
 			rt_policy_timer_fires(t);
+		RT_PROBE(timer_fire, t, t->chan, now_ns);
 		t->fire(t, now_ns);
 		atomic_store_explicit(&firing, NULL, memory_order_release);
 	}
