@@ -96,6 +96,8 @@ CSP_API void csp_lock_thread(void);                     /* stay on this OS threa
 CSP_API void csp_unlock_thread(void);
 CSP_API int  csp_maxprocs(int n);                       /* set how many goroutines run at once (n >= 1; n < 1 only asks); returns the former number */
 CSP_API int  csp_num_goroutines(void);                  /* that exist now, the calling one included */
+CSP_API int  csp_goroutine_profile(int fd);             /* write what all goroutines do to fd, equal stacks counted, as text for `go tool pprof
+                                                         * PROGRAM FILE`. 0 or -errno. May park. Source: pprof.Lookup("goroutine").WriteTo(w, 1) */
 CSP_API int  csp_choose(int n);                         /* a random number in [0, n), n >= 1, that schedule exploration controls */
 CSP_API void csp_block(void (*f)(void *), void *arg);   /* call f(arg), which may block its thread for long; other goroutines go on */
 

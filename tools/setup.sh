@@ -13,7 +13,8 @@ packages=(
 	strace                                                               # leak checks are tested under it
 	systemtap-sdt-dev                                                    # static probes in the runtime
 	gdb                                                                  # the runtime's gdb commands are tested
-	panicparse                                                           # reads our dumps as Go's, in a test
+	panicparse                                                           # reads our dumps as Go's, in a test (golang-go would
+	                                                                     # read our profiles, but is 445 MB: the test does without)
 	libtsan2 libasan8 libubsan1                                          # the runtime under the compilers' own sanitizers
 	git ca-certificates dpkg-dev debian-archive-keyring                  # the real-program test fetches Debian sources
 )

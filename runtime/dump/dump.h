@@ -28,13 +28,16 @@ struct rt_dump_top {
  * through malloc (the last resort of a dump that got stuck). */
 void rt_dump_write(const char *head, const struct rt_dump_top *top, bool only_top, bool symbols);
 
-/* Where dumps go: stderr, unless the helper writes one for somebody else. Its own. */
-extern int rt_dump_fd __attribute__((visibility("hidden")));
+/* The same in two steps (collect.h). The world need only stand during the first, rt_dump_collect. */
+struct rt_dump_set;
+void rt_dump_print(int fd, const char *head, struct rt_dump_set *set, bool symbols);
 
-/* Text of a write-many-times, send-once buffer; no malloc. */
-struct rt_dump_out { char *buf; size_t len, cap; };
-void rt_dump_flush(struct rt_dump_out *o);
-__attribute__((format(printf, 2, 3))) void rt_dump_printf(struct rt_dump_out *o, const char *fmt, ...);
+/* The frames of one collected goroutine, innermost first; with `raw` those of the library, too. Good until the next call. frames[i].at is the
+ * index of the frame's pc, or RT_DUMP_AT_ENTRY for the function it was started for, where nothing else is known. */
+#define RT_DUMP_AT_ENTRY UINT32_MAX
+struct rt_frame;
+struct rt_dump_block;
+size_t rt_dump_frames(const struct rt_dump_block *b, bool raw, bool symbols, const struct rt_frame **frames);
 
 /* --- fatal.c ---------------------------------------------------------------------------------------------------------- */
 

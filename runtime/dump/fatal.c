@@ -97,9 +97,11 @@ _Noreturn void rt_throw(const char *text)
 	abort();
 }
 
-/* main returns, or somebody calls exit, while another goroutine's failure is being written: that one decides the status. */
+/* main returns, or somebody calls exit, while another goroutine's failure is being written: that one decides the status. A dump of the going
+ * program (SIGUSR2) is finished first. */
 static void hold_exit(void)
 {
+	rt_dump_await_live();
 	if (rt_dump_claimed())
 		rt_dump_park_for_ever();
 }

@@ -12,13 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../csp.h"
 #include "../os/os.h"
 #include "../sched/sched.h"
+#include "collect.h"
+#include "profile.h"
+#include "out.h"
 #include "symbols.h"
 
 enum { HELPER_STACK_BYTES = 1 << 20, STUCK_SECONDS = 60 };
 
-enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4, ASK_VERDICTS = 8 };
+enum { ASK_DIE = 1, ASK_QUIT = 2, ASK_LIVE = 4, ASK_VERDICTS = 8, ASK_PROFILE = 16 };
 
 /* Bits asked for and not yet served; futex of the helper. */
 static _Atomic uint32_t asked;
@@ -30,10 +34,11 @@ static _Atomic uint64_t reader;                 /* of ASK_VERDICTS: process << 3
 
 static _Atomic uint32_t claimed;                /* 0, or the process has begun to die */
 static _Atomic bool     helper_lives;
+static _Atomic uint32_t live_asked;             /* 1: a dump of the going program is wanted or being written; futex of rt_dump_await_live */
 
 void rt_dump_say(const char *text)
 {
-	struct rt_dump_out o = { (char *)(uintptr_t)text, strlen(text), 0 };
+	struct rt_dump_out o = { .fd = 2, .buf = (char *)(uintptr_t)text, .len = strlen(text) };
 	rt_dump_flush(&o);
 }
 
@@ -98,7 +103,12 @@ static void write_now(const struct rt_dump_request *r)
 	rt_dump_flush_stdout();
 	if (!r->world_stopped)
 		rt_world_stop();
-	rt_dump_write(NULL, &r->top, r->only_top, true);
+	struct rt_dump_set set = { 0 };
+	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
+		rt_dump_collect(&set, &r->top, r->only_top);
+	rt_dump_print(2, NULL, &set, true);
+	rt_profile_print_file(&set);
+	rt_dump_release(&set);
 }
 
 static void serve_quit(void)
@@ -112,14 +122,32 @@ static void serve_quit(void)
 	end();
 }
 
-static void serve_live(void)
+static void collect_live(struct rt_dump_set *set)
 {
-	if (atomic_load(&claimed) != 0)
-		return;
 	rt_symbols_open();
 	rt_world_stop();
-	rt_dump_write(NULL, NULL, false, true);
+	rt_dump_collect(set, NULL, false);
 	rt_world_start();
+}
+
+static void serve_live(void)
+{
+	struct rt_dump_set set;
+
+	if (atomic_load(&claimed) == 0) {
+		collect_live(&set);
+		rt_profile_print_file(&set);    /* first: who reads the last line of the dump has a complete file */
+		rt_dump_print(2, NULL, &set, true);
+		rt_dump_release(&set);
+	}
+	atomic_store(&live_asked, 0);
+	rt_os_futex_wake(&live_asked, INT32_MAX);
+}
+
+void rt_dump_await_live(void)
+{
+	while (atomic_load(&live_asked) != 0 && atomic_load(&helper_lives))
+		rt_os_futex_wait(&live_asked, 1, -1);
 }
 
 enum { READER_PATIENCE_MS = 10000 };
@@ -159,11 +187,11 @@ static void send_to_reader(int from, uint64_t who)
 
 static void say_line(const char *line, void *arg)
 {
-	struct rt_dump_out o = { (char *)(uintptr_t)line, strlen(line), 0 };
+	struct rt_dump_out o = { .fd = *(int *)arg, .buf = (char *)(uintptr_t)line, .len = strlen(line) };
 	rt_dump_flush(&o);
 }
 
-/* A reader may be slow or gone, so it is not written to while the world stands still. */
+/* A reader may be slow or gone: it gets what was written elsewhere. */
 static void serve_verdicts(void)
 {
 	uint64_t who = atomic_load(&reader);
@@ -171,17 +199,82 @@ static void serve_verdicts(void)
 
 	if (atomic_load(&claimed) != 0 || (who != 0 && store < 0))
 		return;
-	rt_dump_fd = who != 0 ? store : 2;
-	rt_symbols_open();
-	rt_world_stop();
-	rt_dump_write(NULL, NULL, false, true);
-	rt_world_start();
-	RT_EVENT(verdicts, say_line, NULL);
-	rt_dump_fd = 2;
+	int fd = who != 0 ? store : 2;
+	struct rt_dump_set set;
+	collect_live(&set);
+	rt_dump_print(fd, NULL, &set, true);
+	rt_dump_release(&set);
+	RT_EVENT(verdicts, say_line, &fd);
 	if (who != 0)
 		send_to_reader(store, who);
 	if (store >= 0)
 		close(store);
+}
+
+static void ask(uint32_t bit)
+{
+	atomic_fetch_or(&asked, bit);
+	rt_os_futex_wake(&asked, 1);
+}
+
+/* --- csp_goroutine_profile ------------------------------------------------------------------------------------------------ */
+
+/* One at a time: `turn` is a lock of threads, held by who waits for the helper. Its waiters are goroutines that gave up their place. */
+static struct {
+	_Atomic uint32_t turn;                  /* 0 free, 1 held, 2 held and wanted */
+	_Atomic uint32_t done;
+	int fd, result;
+} profile;
+
+static void take_turn(void)
+{
+	uint32_t state = 0;
+
+	if (atomic_compare_exchange_strong(&profile.turn, &state, 1))
+		return;
+	while (atomic_exchange(&profile.turn, 2) != 0)
+		rt_os_futex_wait(&profile.turn, 2, -1);
+}
+
+static void give_turn(void)
+{
+	if (atomic_exchange(&profile.turn, 0) == 2)
+		rt_os_futex_wake(&profile.turn, 1);
+}
+
+static void serve_profile(void)
+{
+	struct rt_dump_set set;
+
+	collect_live(&set);
+	profile.result = rt_profile_print(profile.fd, &set);
+	rt_dump_release(&set);
+	atomic_store(&profile.done, 1);
+	rt_os_futex_wake(&profile.done, 1);
+}
+
+static void await_profile(void *arg)
+{
+	int *fd = arg;
+
+	take_turn();
+	profile.fd = *fd;
+	atomic_store(&profile.done, 0);
+	ask(ASK_PROFILE);
+	while (atomic_load(&profile.done) == 0)
+		rt_os_futex_wait(&profile.done, 0, -1);
+	*fd = profile.result;
+	give_turn();
+}
+
+int csp_goroutine_profile(int fd)
+{
+	rt_self();
+	rt_dump_helper_start();
+	if (!atomic_load(&helper_lives))
+		return -EAGAIN;
+	csp_block(await_profile, &fd);
+	return fd;
 }
 
 static void *helper(void *unused)
@@ -210,14 +303,10 @@ static void *helper(void *unused)
 			serve_live();
 		if (bits & ASK_VERDICTS)
 			serve_verdicts();
+		if (bits & ASK_PROFILE)
+			serve_profile();
 	}
 	return unused;
-}
-
-static void ask(uint32_t bit)
-{
-	atomic_fetch_or(&asked, bit);
-	rt_os_futex_wake(&asked, 1);
 }
 
 void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code)
@@ -230,6 +319,7 @@ void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code)
 
 void rt_dump_ask_live(void)
 {
+	atomic_store(&live_asked, 1);
 	ask(ASK_LIVE);
 }
 
@@ -243,6 +333,8 @@ static void forked(void)
 {
 	atomic_store(&helper_lives, false);
 	atomic_store(&asked, 0);
+	atomic_store(&live_asked, 0);
+	atomic_store(&profile.turn, 0);
 }
 
 void rt_dump_helper_start(void)

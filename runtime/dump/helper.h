@@ -24,6 +24,7 @@ _Noreturn void rt_dump_and_exit(struct rt_dump_request *r);
 /* From the handlers; async-signal-safe. _quit: where the signal came in, and the goroutine it interrupted, if any. Once. */
 void rt_dump_ask_quit(const struct rt_dump_request *r, uintptr_t pc, int code);
 void rt_dump_ask_live(void);
+void rt_dump_await_live(void);                  /* until what _ask_live asked for is written */
 /* A dump with verdicts; to descriptor fd of process pid (`cspcheck dump`), or to stderr if pid is 0. A newer request replaces an older one. */
 void rt_dump_ask_verdicts(int32_t pid, int32_t fd);
 

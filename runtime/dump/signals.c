@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -12,6 +11,7 @@
 #include "../sched/stack.h"
 #include "../sched/stop.h"
 #include "helper.h"
+#include "settings.h"
 #include "unwind.h"
 
 static struct sigaction former_segv, former_bus;
@@ -115,18 +115,6 @@ static void on_fault(int sig, siginfo_t *si, void *context)
 	}
 }
 
-static bool debug_flag(const char *flag)
-{
-	const char *s = getenv("CSPDEBUG");
-	size_t n = strlen(flag);
-	for (; s != NULL; s = strchr(s, ',')) {
-		s += *s == ',';
-		if (strncmp(s, flag, n) == 0 && (s[n] == ',' || s[n] == '\0'))
-			return true;
-	}
-	return false;
-}
-
 static void install(int sig, void (*handler)(int, siginfo_t *, void *), bool only_if_default, struct sigaction *former)
 {
 	struct sigaction now, act = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
@@ -147,6 +135,7 @@ void rt_dump_signals_init(void)
 	install(SIGBUS, on_fault, false, &former_bus);
 	install(SIGQUIT, on_ask, true, NULL);
 	install(RT_DUMP_SIGNAL, on_ask_verdicts, true, NULL);
-	if (debug_flag("sigusr2=1"))
+	char value[8];
+	if (rt_dump_setting("sigusr2=", value, sizeof value) && strcmp(value, "1") == 0)
 		install(SIGUSR2, on_ask, true, NULL);
 }

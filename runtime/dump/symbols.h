@@ -13,6 +13,7 @@ struct rt_frame {
 	bool        inlined;
 	const char *module;             /* path of the ELF object, or NULL */
 	uint64_t    module_offset, offset;
+	uint32_t    at;                 /* which pc of the stack: for the caller's use */
 	bool        runtime;            /* code of the library itself */
 	bool        outside;            /* code of libc: never where a goroutine's own story begins */
 };

@@ -18,6 +18,7 @@ WAITS = ["", "chan receive", "chan send", "chan receive (nil chan)", "chan send 
          "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock", "sync.WaitGroup.Wait", "sync.Cond.Wait", "sync.Once.Do",
          "semacquire", "IO wait", "syscall"]
 OBJ_CHAN, OBJ_FD = 1, 9
+STACK_BYTES_MAX = 64 << 20      # larger ones are not searched
 VERSION = 1
 WORDS = ("g_bytes g_id g_parent g_entry g_go_pc g_sp g_state g_wait g_waits g_name g_system g_foreign g_m g_stack_lo g_stack_hi "
          "m_g m_tid m_foreign_g m_foreign_next w_next w_next_in_set w_g w_obj w_kind w_op "
@@ -110,6 +111,27 @@ class Goroutine:
         if self.state in (3, 4) and 0 < self.wait < len(WAITS):
             return WAITS[self.wait]
         return STATES[self.state] if self.state < len(STATES) else "state %d" % self.state
+
+    def stack(self):
+        """"used/size": how deep its stack has ever been, by the lowest byte that is not zero (dump/depth.h); "" if it cannot be read."""
+        lo, hi = read(self.at + self.rt.g_stack_lo, "Q"), read(self.at + self.rt.g_stack_hi, "Q")
+        memory, page, used = gdb.selected_inferior().read_memory, 4096, 0
+        if not lo < hi <= lo + STACK_BYTES_MAX:
+            return ""
+        try:
+            used = len(bytes(memory(lo, hi - lo)).lstrip(b"\0"))
+        except gdb.MemoryError:
+            # A thread's stack is mapped as far as it has grown.
+            at = hi
+            try:
+                while at > lo:
+                    below = max(lo, (at - 1) & -page)
+                    held = len(bytes(memory(below, at - below)).lstrip(b"\0"))
+                    used = hi - at + held if held else used
+                    at = below
+            except gdb.MemoryError:
+                pass
+        return "stack %d/%d" % (used, hi - lo) if used else ""
 
     def waits(self):
         """Objects it waits for: (kind, address)."""
@@ -222,6 +244,8 @@ class InfoGoroutines(gdb.Command):
             more = [" ".join(waits[:4]) + (" ..." if len(waits) > 4 else "")] if waits else []
             more += ["thread %d" % thread.num] if thread else []
             more += ['"%s"' % g.name] if g.name else []
+            depth = g.stack()
+            more += [depth] if depth else []
             more += ["system"] if g.system else []
             mine = "*" if thread is not None and current is not None and thread.num == current.num else " "
             print("%s %-5d %s [%s]%s" % (mine, g.id, where, g.status(), "  " + ", ".join(more) if more else ""))

@@ -67,8 +67,7 @@ static void live(void)
 	csp_go(receiver, work);
 	csp_sleep(20 * CSP_MILLISECOND);
 	raise(SIGUSR2);
-	csp_sleep(300 * CSP_MILLISECOND);
-	printf("went on\n");
+	printf("went on\n");           /* and ends, but not before the dump is out */
 	exit(7);
 }
 
@@ -89,6 +88,41 @@ static void overflow(void)
 static void overflow_main(void)
 {
 	exit(deeper(0) & 1);
+}
+
+/* Stacks that have been deep, are shallow, small, or were another's before. */
+enum { DUG_BYTES = 30000 };
+
+__attribute__((noinline)) static void dig(void)
+{
+	volatile char hole[DUG_BYTES];
+
+	for (size_t i = 0; i < sizeof hole; i += 64)
+		hole[i] = 1;
+}
+
+static void rest(const char *name)
+{
+	csp_set_name(name);
+	csp_chan_recv(work);
+}
+
+static void dig_and_rest(const char *name)
+{
+	dig();
+	rest(name);
+}
+
+static void depth(void)
+{
+	csp_go(dig);
+	csp_yield();                    /* one worker: it has ended, and the next gets its stack */
+	csp_go(rest, "heir");
+	csp_go(rest, "shallow");
+	csp_go(dig_and_rest, "deep");
+	csp_go_opt(&(csp_go_options){ .stack_bytes = 16384 }, rest, "small");
+	csp_mutex_lock(&lock);
+	csp_mutex_lock(&lock);
 }
 
 static void nil(void)
@@ -154,7 +188,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } cases[] = {
 		{ "deadlock", deadlock }, { "closed", closed }, { "closed_elsewhere", closed_elsewhere }, { "quit", quit }, { "live", live },
-		{ "overflow", overflow }, { "overflow_main", overflow_main }, { "nil", nil }, { "many", many }, { "inlined", inlined },
+		{ "overflow", overflow }, { "overflow_main", overflow_main }, { "depth", depth }, { "nil", nil }, { "many", many }, { "inlined", inlined },
 		{ "through_libc", through_libc }, { "segv", segv }, { "goexit", goexit },
 	};
 	work = csp_make_chan(int);

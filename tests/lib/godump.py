@@ -6,6 +6,9 @@ HEADER = re.compile(r"goroutine (\d+) \[([^\],]+(?: \([^)]*\))?)(?:, (\d+) minut
 FUNC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_\-]*)\.([A-Za-z0-9_$~<>:*&=!]+)\(((?:\.\.\.)|(?:0x[0-9a-f]+(?:, 0x[0-9a-f]+)*))\)$")
 PLACE = re.compile(r"\t((?:.*\.(?:c|go|s))|\?\?):(\d+)( \+0x[0-9a-f]+)?$")
 CREATED = re.compile(r"created by ([A-Za-z0-9_][A-Za-z0-9_\-]*)\.([A-Za-z0-9_$~<>:*&=!]+)(?: in goroutine (\d+))?$")
+# After the goroutines, where Go's readers pass it through: how deep stacks have been. All of them, or the ten that are nearest to their end.
+MARKS = re.compile(r"\nstack high-water marks, bytes:\n((?:\t\d+(?: \"[^\"\n]*\")?: \d+ of \d+\n)+)(?:\t(\d+) others: a smaller part\n)?\Z")
+MARK = re.compile(r"\t(\d+)(?: \"([^\"\n]*)\")?: (\d+) of (\d+)\n")
 STATES = {
     "running", "runnable", "syscall", "chan receive", "chan send", "chan receive (nil chan)", "chan send (nil chan)", "select",
     "select (no cases)", "sleep", "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock", "sync.WaitGroup.Wait", "sync.Cond.Wait",
@@ -29,6 +32,7 @@ class Frame:
 class Goroutine:
     def __init__(self, gid, state, locked):
         self.id, self.state, self.locked, self.frames, self.created, self.parent, self.elided = gid, state, locked, [], None, None, False
+        self.label, self.stack_used, self.stack_bytes = None, None, None
 
     @property
     def names(self):
@@ -43,6 +47,10 @@ def parse(text):
     head, body = text[:match.start()], text[match.start():]
     if head and not head.endswith("\n\n"):
         raise Bad("no empty line after the head")
+    marks = MARKS.search(body)
+    if marks is None:
+        raise Bad("no high-water marks")
+    body = body[:marks.start()]
     if not body.endswith("\n") or body.endswith("\n\n"):
         raise Bad("must end with exactly one newline")
     goroutines = []
@@ -54,7 +62,21 @@ def parse(text):
     rest = ids[1:] if goroutines[0].state == "running" else ids
     if rest != sorted(rest):
         raise Bad(f"not sorted by id: {rest[:20]}")
+    _marks(marks, {g.id: g for g in goroutines})
     return head, goroutines
+
+
+def _marks(marks, by_id):
+    told = MARK.findall(marks[1])
+    for gid, label, used, size in told:
+        g = by_id.get(int(gid))
+        if g is None or g.stack_used is not None:
+            raise Bad(f"the mark of {gid}: no such goroutine, or twice")
+        g.label, g.stack_used, g.stack_bytes = label, int(used), int(size)
+        if not 0 < g.stack_used <= g.stack_bytes:
+            raise Bad(f"the mark of {gid}: {used} of {size}")
+    if len(told) + int(marks[2] or 0) != len(by_id):
+        raise Bad(f"{len(told)} marks and {marks[2]} others of {len(by_id)} goroutines")
 
 
 def _block(lines):
