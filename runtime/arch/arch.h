@@ -2,6 +2,7 @@
 #ifndef CSP_RUNTIME_ARCH_ARCH_H
 #define CSP_RUNTIME_ARCH_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -43,6 +44,13 @@ static inline void *rt_arch_prepare(void *top, struct rt_arrival (*fn)(struct rt
 static inline uintptr_t rt_arch_saved_pc(const void *sp) { return ((const uintptr_t *)sp)[6]; }
 static inline uintptr_t rt_arch_saved_bp(const void *sp) { return ((const uintptr_t *)sp)[1]; }
 static inline void rt_arch_pause(void) { __builtin_ia32_pause(); }
+/* Is pc, where a signal came in, in a system call: at its instruction, which is to be restarted, or behind it? */
+static inline bool rt_arch_in_syscall(uintptr_t pc)
+{
+	const unsigned char *code = (const unsigned char *)pc;
+
+	return (code[0] == 0x0f && code[1] == 0x05) || (pc % 4096 >= 2 && code[-2] == 0x0f && code[-1] == 0x05);
+}
 
 #elif defined(__aarch64__)
 
@@ -68,6 +76,12 @@ static inline void *rt_arch_prepare(void *top, struct rt_arrival (*fn)(struct rt
 static inline uintptr_t rt_arch_saved_pc(const void *sp) { return ((const uintptr_t *)sp)[1]; }
 static inline uintptr_t rt_arch_saved_bp(const void *sp) { return ((const uintptr_t *)sp)[0]; }
 static inline void rt_arch_pause(void) { __asm__ volatile("isb" : : : "memory"); }
+static inline bool rt_arch_in_syscall(uintptr_t pc)
+{
+	const uint32_t *code = (const uint32_t *)pc, svc = 0xd4000001;
+
+	return code[0] == svc || (pc % 4096 >= 4 && code[-1] == svc);
+}
 
 #else
 #error "no context switch for this processor: add arch/<cpu>/switch.S"

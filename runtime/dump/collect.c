@@ -55,7 +55,12 @@ static bool visit(const struct rt_ginfo *info, void *arg)
 			b->n = (uint32_t)rt_unwind_parked((struct rt_g *)info->g, b->pcs, RT_DUMP_PCS_MAX);
 		else if (g->m != NULL && g->m->stop_context != NULL)
 			b->n = (uint32_t)rt_unwind_context(g->m->stop_context, b->pcs, RT_DUMP_PCS_MAX);
+		/* What lost its place to another worker (SYSCALL to inspect.h) may block in the kernel or compute. */
+		if (b->n > 0 && atomic_load(&g->state) == RT_G_RUNNING)
+			b->state = RT_G_RUNNING;
 	}
+	if (b->state == RT_G_RUNNING && b->exact0 && b->n > 0 && rt_arch_in_syscall((uintptr_t)b->pcs[0]))
+		b->state = RT_G_SYSCALL;
 	if (b->n == 0) {
 		/* Its registers are on a thread that could not be stopped: say at least what it runs. */
 		b->pcs[0] = info->pc != 0 ? (void *)info->pc : info->g->entry_pc;

@@ -51,10 +51,22 @@ __attribute__((noinline)) static void spinner(void)
 		;
 }
 
+/* Blocks its thread behind the library's back. */
+__attribute__((noinline)) static void caller(int fd)
+{
+	char byte;
+	if (read(fd, &byte, 1) < 0)
+		exit(9);
+}
+
 static void quit(void)
 {
+	int ends[2];
+	if (pipe(ends) != 0)
+		exit(9);
 	csp_go(receiver, work);
 	csp_go(spinner);
+	csp_go(caller, ends[0]);
 	csp_go(csp_sleep, 60 * CSP_SECOND);
 	csp_sleep(50 * CSP_MILLISECOND);
 	printf("ready\n");

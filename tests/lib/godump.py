@@ -59,7 +59,7 @@ def parse(text):
     ids = [g.id for g in goroutines]
     if len(set(ids)) != len(ids):
         raise Bad("a goroutine twice")
-    rest = ids[1:] if goroutines[0].state == "running" else ids
+    rest = ids[1:] if goroutines[0].state in ("running", "syscall") else ids
     if rest != sorted(rest):
         raise Bad(f"not sorted by id: {rest[:20]}")
     _marks(marks, {g.id: g for g in goroutines})
