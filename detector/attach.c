@@ -10,6 +10,7 @@
 #include "block/block.h"
 #include "block/sites.h"
 #include "explore/explore.h"
+#include "explore/listen.h"
 #include "hb/goroutines.h"
 #include "hb/hb.h"
 #include "hb/hbcore.h"
@@ -51,7 +52,7 @@ static void chan_op(struct rt_gview *g, void *ch, bool is_send, void *pc)
 {
 	if (g != NULL)
 		det_chan_used((uintptr_t)ch, g->id, is_send);
-	det_explore_touch(ch);
+	det_explore_touch(ch, true);
 	det_hb_chan_op(g, ch, is_send, pc);
 }
 
@@ -140,6 +141,7 @@ static struct rt_observer observer = {
 	.cond_signal = det_hb_cond_signal, .cond_waited = det_hb_cond_waited, .sema = det_hb_sema,
 	.release = det_hb_release, .acquire = det_hb_acquire, .sync_forget = det_hb_sync_forget,
 	.fork = on_fork, .misuse = det_block_misuse, .deadlock = det_block_deadlock, .fatal = det_block_fatal,
+	.started = det_explore_serve,
 	.ignore = det_hb_ignore, .expect_leak = det_block_expect_leak, .leak_check = det_block_leak_check, .verdicts = det_block_verdicts, .g_name = det_hb_g_name,
 };
 
@@ -188,6 +190,11 @@ static void at_exit(void)
 		return;
 	det_explore_at_exit();
 	det_block_at_exit();
+	/* Of many schedules that found nothing no stream is left; what was given up is told in any case. */
+	if (det_explore_is_served() && !det_stream_is_open()) {
+		det_stream_flush();
+		return;
+	}
 	det_goroutine_counts(&started, &ended);
 	det_stream_bye(started, started - ended);
 }
@@ -201,10 +208,12 @@ const struct rt_observer *cspcheck_attach(const struct rt_door *door)
 	if (door->abi != RT_EVENT_ABI || attached)
 		return NULL;
 	attached = true;
-	det_explore_attach(door);
+	if (det_explore_attach(door))
+		det_explore_listen(&observer);
 	det_hb_attach(door);
 	det_block_attach(door, &options);
-	det_record_stream();
+	if (getenv("CSPCHECK_SERVE") == NULL)
+		det_record_stream();
 	det_block_leak_attach();
 	atexit(at_exit);
 	return &observer;

@@ -24,6 +24,7 @@ static const struct command {
 	{ "report", "list | show ID: what is in the results database", cmd_report },
 	{ "run", "compile if source, run, check, store, report", cmd_run },
 	{ "suppress", "print or append the line that suppresses an issue", cmd_suppress },
+	{ "test", "run test programs under many schedules", cmd_test },
 	{ "version", "print the version", cmd_version },
 };
 

@@ -19,21 +19,25 @@ enum { STEPS_GUESS = 200, GS_MAX = DET_SCHEDULE_GS_MAX };
 
 static const struct det_strategy *const strategies[] = {
 	&det_strategy_fifo, &det_strategy_lifo, &det_strategy_rr, &det_strategy_rev, &det_strategy_random, &det_strategy_pos, &det_strategy_pct,
-	&det_strategy_delay, &det_strategy_replay,
+	&det_strategy_delay, &det_strategy_dfs, &det_strategy_replay,
 };
 
 static const struct det_strategy *strategy;
 struct det_schedule *det_schedule;
 struct det_deciding det_deciding;
+const uint16_t *det_schedule_prefix;
 
 static struct det_schedule_g *gs;
 static struct det_deviation *deviations;
+static struct det_tape_entry *tape;
 
 /* Per goroutine, by number. */
 static struct det_slots indices;                /* 1 + its place in gs */
 static struct det_slots births;                 /* how many it has started */
 static struct det_slots decisions;              /* picks << 32 | choices */
 static struct det_slots hb_hashes;              /* of its last step */
+bool det_explore_keep_shared;
+static bool served;
 static uint64_t running = 1;                    /* number of who runs, or ran last */
 static uint64_t running_hb;                     /* hash of its step */
 
@@ -142,6 +146,26 @@ static void begin_step(const struct rt_candidate *c)
 	det_schedule->hb_hash += running_hb;
 }
 
+static void record(uint8_t kind, uint32_t n, uint32_t chosen, uint32_t usual)
+{
+	if (n < 2)
+		return;
+	if (det_schedule->n_tape == DET_SCHEDULE_TAPE_MAX || n > UINT16_MAX) {
+		det_schedule->lost_tape++;
+		return;
+	}
+	tape[det_schedule->n_tape++] = (struct det_tape_entry){ det_schedule->hb_hash, (uint16_t)n, (uint16_t)chosen, (uint16_t)usual, kind, 0 };
+}
+
+/* The command wants no longer runs: the program is ended where it stands, without its exit handlers. */
+static void cut_if_long(void)
+{
+	if (det_schedule->max_steps == 0 || det_schedule->steps < det_schedule->max_steps)
+		return;
+	det_schedule->was_cut = 1;
+	_exit(0);
+}
+
 static uint32_t pick(void *self, const struct rt_candidate *list, uint32_t n, int32_t current)
 {
 	uint32_t usual = current != RT_NO_CURRENT ? (uint32_t)current : 0;
@@ -149,6 +173,7 @@ static uint32_t pick(void *self, const struct rt_candidate *list, uint32_t n, in
 	deciding(true);
 	uint32_t chosen = strategy->pick(list, n, current);
 	const struct rt_candidate *c = &list[chosen];
+	record(DET_DECIDES_PICK, n, chosen, usual);
 	if (chosen != usual) {
 		deviate(DET_DECIDES_PICK, det_deciding.nth_pick, c->path, n, c->at);
 		det_schedule->n_preemptions += current != RT_NO_CURRENT;
@@ -158,6 +183,7 @@ static uint32_t pick(void *self, const struct rt_candidate *list, uint32_t n, in
 	if (n > det_schedule->max_runnable)
 		det_schedule->max_runnable = n;
 	begin_step(c);
+	cut_if_long();
 	return chosen;
 }
 
@@ -165,6 +191,7 @@ static uint32_t choose(void *self, enum rt_choice kind, uint32_t n)
 {
 	deciding(false);
 	uint32_t chosen = strategy->choose(kind, n);
+	record((uint8_t)kind, n, chosen, 0);
 	if (chosen != 0)
 		deviate((uint8_t)kind, det_deciding.nth_choice, chosen, n, 0);
 	det_schedule->hash = mix(det_schedule->hash, (uint64_t)(kind + 1) << 48 | (uint64_t)n << 24 | chosen);
@@ -174,11 +201,11 @@ static uint32_t choose(void *self, enum rt_choice kind, uint32_t n)
 	return chosen;
 }
 
-void det_explore_touch(const void *obj)
+void det_explore_touch(const void *obj, bool writes)
 {
 	if (strategy == NULL)
 		return;
-	running_hb = det_hb_touch(obj, true, running_hb);
+	running_hb = det_hb_touch(obj, writes, running_hb);
 	det_schedule->hb_hash += running_hb;
 	uint64_t *last = det_slot(&hb_hashes, running);
 	if (last != NULL)
@@ -250,6 +277,8 @@ static void open_schedule(void)
 	det_schedule = (struct det_schedule *)map;
 	gs = (struct det_schedule_g *)(map + DET_SCHEDULE_GS_AT);
 	deviations = (struct det_deviation *)(map + DET_SCHEDULE_DEVIATIONS_AT);
+	tape = (struct det_tape_entry *)(map + DET_SCHEDULE_TAPE_AT);
+	det_schedule_prefix = (const uint16_t *)(map + DET_SCHEDULE_PREFIX_AT);
 }
 
 /* The strategies' seeds: of a seed's schedules no two have the same. */
@@ -269,27 +298,46 @@ static const struct det_strategy *find(const char *text, size_t name_bytes)
 	return NULL;
 }
 
+bool det_explore_is_on(void) { return strategy != NULL; }
+bool det_explore_is_served(void) { return served; }
+
+static void begin(const char *schedule)
+{
+	size_t name_bytes = strcspn(schedule, ":");
+	const struct det_strategy *found = find(schedule, name_bytes);
+
+	if (found == NULL)
+		cannot(schedule, "no such strategy");
+	snprintf(det_schedule->strategy, sizeof det_schedule->strategy, "%s", schedule);
+	struct det_strategy_start start = { schedule[name_bytes] ? schedule + name_bytes + 1 : "", random_of(det_schedule->seed, det_schedule->index) };
+	if (!found->begin(&start))
+		cannot(schedule, "it takes no such parameter");
+	strategy = found;
+	memcpy(det_schedule->magic, DET_SCHEDULE_MAGIC, sizeof det_schedule->magic);
+}
+
+void det_explore_begin(const char *schedule, uint64_t seed, uint64_t index, uint64_t max_steps)
+{
+	*det_schedule = (struct det_schedule){
+		.seed = seed, .index = index, .max_steps = max_steps, .n_goroutines = det_schedule->n_goroutines, .n_prefix = det_schedule->n_prefix,
+	};
+	served = true;
+	begin(schedule);
+}
+
 bool det_explore_attach(const struct rt_door *door)
 {
-	static const struct rt_policy policy = { pick, choose, NULL };
+	static struct rt_policy policy = { pick, choose, NULL, NULL };
 	const char *text = getenv("CSPCHECK_SCHEDULE");
 
 	if (text == NULL || *text == 0 || strcmp(text, "native") == 0)
 		return false;
-	size_t name_bytes = strcspn(text, ":");
-	const struct det_strategy *found = find(text, name_bytes);
-	if (found == NULL)
-		cannot(text, "no such strategy");
 	open_schedule();
 	*det_schedule = (struct det_schedule){ .seed = env_u64("CSPCHECK_SEED", 1), .index = env_u64("CSPCHECK_SCHEDULE_INDEX", 0) };
-	snprintf(det_schedule->strategy, sizeof det_schedule->strategy, "%s", text);
-	struct det_strategy_start start = { text[name_bytes] ? text + name_bytes + 1 : "", random_of(det_schedule->seed, det_schedule->index) };
-	if (!found->begin(&start))
-		cannot(text, "it takes no such parameter");
+	begin(text);
+	policy.n_unfair = &det_schedule->n_unfair;
 	if (door->policy_set(&policy) != 0)
 		cannot(text, "goroutines are running already");
-	memcpy(det_schedule->magic, DET_SCHEDULE_MAGIC, sizeof det_schedule->magic);
-	strategy = found;
 	det_explore_point_fn = door->point;
 	return true;
 }
@@ -297,7 +345,7 @@ bool det_explore_attach(const struct rt_door *door)
 /* The child goes on under the same strategy and writes to memory of its own. */
 void det_explore_fork(int phase)
 {
-	if (strategy == NULL || phase != 2)
+	if (strategy == NULL || phase != 2 || det_explore_keep_shared)
 		return;
 	size_t gs_bytes = det_schedule->n_goroutines * sizeof *gs;
 	char *copy = det_reserve(DET_SCHEDULE_GS_AT + gs_bytes);

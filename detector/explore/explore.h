@@ -14,9 +14,17 @@
  * a message, status 69. */
 bool det_explore_attach(const struct rt_door *door);
 
+/* At the last moment before main: does not return in a process that serves schedules (serve.h), but in each of its children. */
+void det_explore_serve(void);
+bool det_explore_is_on(void);
+/* In such a child, which has run nothing of the program yet: begin this schedule. */
+void det_explore_begin(const char *schedule, uint64_t seed, uint64_t index, uint64_t max_steps);
+extern bool det_explore_keep_shared;    /* a child that is forked meanwhile writes to the same file */
+bool det_explore_is_served(void);       /* this is such a child */
+
 void det_explore_go(struct rt_gview *parent, struct rt_gview *child);
-/* The running goroutine's step also touches obj (a case of its select). */
-void det_explore_touch(const void *obj);
+/* The running goroutine's step also touches obj (a case of its select, a lock it releases). */
+void det_explore_touch(const void *obj, bool writes);
 void det_explore_forget(const void *obj);
 void det_explore_fork(int phase);
 void det_explore_at_exit(void);

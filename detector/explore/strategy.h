@@ -39,13 +39,14 @@ struct det_strategy {
 };
 
 extern const struct det_strategy det_strategy_fifo, det_strategy_lifo, det_strategy_rr, det_strategy_rev, det_strategy_random, det_strategy_pos,
-	det_strategy_pct, det_strategy_delay, det_strategy_replay;
+	det_strategy_pct, det_strategy_delay, det_strategy_dfs, det_strategy_replay;
 
 /* Which decision is being made; for strategies that go by it. */
 struct det_deciding { uint64_t who; uint32_t nth_pick, nth_choice; };
 extern struct det_deciding det_deciding;
 /* The schedule being written. */
 extern struct det_schedule *det_schedule;
+extern const uint16_t *det_schedule_prefix;
 
 /* A parameter N or N:K, as in pct:3:120: a bound in [1, max] (`fallback` if there is no parameter, -1 if it makes no sense), and how many steps
  * a run is thought to have (a guess if K is not given). */

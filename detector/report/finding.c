@@ -313,6 +313,8 @@ void det_stream_flush(void)
 	det_unlock(&lock);
 }
 
+bool det_stream_is_open(void) { return det_record_stream_is_open(); }
+
 void det_stream_bye(uint64_t started, uint64_t alive)
 {
 	det_lock(&lock);

@@ -420,6 +420,8 @@ bool det_record_stream(void)
 	return ok;
 }
 
+bool det_record_stream_is_open(void) { return stream_pid == getpid() && stream_fd >= 0; }
+
 void det_record_fork(int phase)
 {
 	if (phase == 0)

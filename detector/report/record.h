@@ -36,6 +36,9 @@ void det_record_close(void);
 /* Is there a stream (is $CSPCHECK_SPOOL set and its file open)? Opens it. */
 bool det_record_stream(void);
 
+/* Has this very process a stream already? */
+bool det_record_stream_is_open(void);
+
 /* Around fork, by the event of that name: no record may be half built when the child is copied. */
 void det_record_fork(int phase);
 

@@ -105,6 +105,7 @@ struct rt_observer {
 	void (*sync_forget)(const void *sync, size_t bytes);            /* the runtime frees or reuses these sync addresses */
 
 	/* --- the program as a whole --- */
+	void (*started)(void);                                          /* the runtime is up, before main, on its thread; only where the environment had it come up so early. May be NULL */
 	void (*fork)(int phase);                                        /* 0 before, 1 parent after, 2 child after */
 	void (*misuse)(struct rt_gview *g, enum rt_misuse what, void *obj, const char *text, void *pc);
 	void (*deadlock)(void);                                         /* all goroutines are asleep (P2); the world is stopped; fatal error follows */

@@ -114,6 +114,9 @@ void rt_init(void)
 /* Checked programs have a goroutine 1 from their first instruction on, even if they never start another. */
 __attribute__((constructor)) static void init_if_checked(void)
 {
-	if (getenv("CSPCHECK_SPOOL"))
-		rt_init();
+	if (!getenv("CSPCHECK_SPOOL"))
+		return;
+	rt_init();
+	if (rt_observer != NULL && rt_observer->started != NULL)
+		rt_observer->started();
 }

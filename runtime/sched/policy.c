@@ -206,6 +206,8 @@ static uint32_t decide(bool last_is_current)
 		last_is_current = last_is_current && !((struct rt_g *)runnable[n - 1].g)->behind;
 		n = list_eligible();
 		list = eligible;
+		if (rt_policy->n_unfair && n < n_runnable)
+			++*rt_policy->n_unfair;
 	}
 	chosen = rt_policy->pick(rt_policy->self, list, n, last_is_current ? (int32_t)n - 1 : RT_NO_CURRENT);
 	if (chosen >= n)

@@ -31,7 +31,7 @@ enum rt_point {
 	RT_AT_START, RT_AT_RESUME /* a wait has ended */, RT_AT_YIELD,
 	RT_AT_SEND, RT_AT_RECV, RT_AT_TRY_SEND, RT_AT_TRY_RECV, RT_AT_CLOSE, RT_AT_SELECT,
 	RT_AT_LOCK, RT_AT_TRY_LOCK, RT_AT_UNLOCK /* asked only once the program has tried a lock */, RT_AT_RLOCK, RT_AT_TRY_RLOCK,
-	RT_AT_SIGNAL, RT_AT_BROADCAST, RT_AT_WG_ADD, RT_AT_WG_WAIT, RT_AT_ONCE, RT_AT_ACQUIRE, RT_AT_TRY_ACQUIRE,
+	RT_AT_COND_WAIT, RT_AT_SIGNAL, RT_AT_BROADCAST, RT_AT_WG_ADD, RT_AT_WG_WAIT, RT_AT_ONCE, RT_AT_ACQUIRE, RT_AT_TRY_ACQUIRE,
 	RT_AT_CONTEXT, RT_AT_TIMER, RT_AT_IO,
 	RT_AT_ATOMIC_LOAD, RT_AT_ATOMIC_STORE, RT_AT_ATOMIC_RMW, RT_AT_READ, RT_AT_WRITE,
 	RT_AT_N_
@@ -66,6 +66,7 @@ struct rt_policy {
 	/* Of n > 1 alternatives. */
 	uint32_t (*choose)(void *self, enum rt_choice kind, uint32_t n);
 	void *self;
+	uint32_t *n_unfair;     /* counts the picks from which somebody was left out because he fell behind; may be NULL */
 };
 
 /* Install before the first goroutine is started; NULL restores native scheduling. Returns 0, or -EBUSY once goroutines exist. */

@@ -28,6 +28,7 @@ void csp_cond_wait(csp_cond *c, csp_mutex *m)
 
 	if (!rt_mutex_is_held_by(m, g->view.id))
 		rt_fatal(RT_MISUSE_COND_WITHOUT_LOCK, m, "sync: unlock of unlocked mutex", pc);
+	RT_POINT(RT_AT_COND_WAIT, c);
 	ticket = __atomic_fetch_add(&c->wait_, 1, __ATOMIC_SEQ_CST);
 	rt_mutex_unlock(m, pc);
 	sleep_until_notified(c, m, ticket);

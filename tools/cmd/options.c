@@ -1,6 +1,7 @@
 #include "cmd/options.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,4 +100,51 @@ options_parse(const struct argp *argp, int argc, char **argv, void *input, struc
 	if (argp->options)
 		options_from_env(argp->options, argp->parser, input, argv[0]);
 	argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, input);
+}
+
+/* --- values ----------------------------------------------------------------------------------------------------------- */
+
+static bool
+one_of(const char *word, const char *words)
+{
+	size_t n = strlen(word);
+	for (const char *p = words; n && (p = strstr(p, word)); p += n)
+		if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+const char *
+options_choice(const struct argp_state *state, const char *option, const char *arg, const char *words)
+{
+	if (!one_of(arg, words))
+		options_refuse(state->name, "--%s is one of: %s; not '%s'", option, words, arg);
+	return arg;
+}
+
+int64_t
+options_duration_ns(const struct argp_state *state, const char *option, const char *arg, double least)
+{
+	static const struct { const char *unit; double ns; } units[] = {
+		{ "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "h", 3600e9 }
+	};
+	char *end;
+	double v = strtod(arg, &end);
+
+	for (size_t i = 0; end != arg && i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(end, units[i].unit) && v * units[i].ns >= least && v * units[i].ns < 9e18)
+			return (int64_t)(v * units[i].ns);
+	options_refuse(state->name, "--%s wants a time such as 10s, 2m or 500ms, not '%s'", option, arg);
+}
+
+uint64_t
+options_number(const struct argp_state *state, const char *option, const char *arg, uint64_t max)
+{
+	char *end;
+
+	errno = 0;
+	uint64_t v = strtoull(arg, &end, 0);
+	if (end == arg || *end || errno || *arg == '-' || v > max)
+		options_refuse(state->name, "--%s wants a number, not '%s'", option, arg);
+	return v;
 }

@@ -4,6 +4,7 @@
 #define CSP_TOOLS_CMD_OPTIONS_H
 
 #include <argp.h>
+#include <stdint.h>
 
 #include "format/format.h"
 
@@ -32,5 +33,11 @@ void options_parse(const struct argp *argp, int argc, char **argv, void *input, 
 
 /* A usage error: one line on stderr naming the command, status 64. */
 void options_refuse(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Values of options; what makes no sense is a usage error. A word out of `words`, which are separated by blanks; a time in nanoseconds, at least
+ * `least`; a number up to max. */
+const char *options_choice(const struct argp_state *state, const char *option, const char *arg, const char *words);
+int64_t options_duration_ns(const struct argp_state *state, const char *option, const char *arg, double least);
+uint64_t options_number(const struct argp_state *state, const char *option, const char *arg, uint64_t max);
 
 #endif

@@ -2,16 +2,14 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "build/compile.h"
-#include "build/inspect.h"
 #include "cmd/options.h"
+#include "cmd/target.h"
 #include "launch/check.h"
 #include "schedule/schedule.h"
 
@@ -65,51 +63,6 @@ static const char doc[] =
 	"Exit status: the program's own; 66 race, 67 leak, 68 deadlock, panic or misuse (68 over 66 over 67); 124 time limit; "
 	"1 cannot compile; 64 usage; 65 bad database; 69 cannot check; 73 cannot write the database; 126 not executable; 127 not found; 128+N killed by signal N.";
 
-static bool
-one_of(const char *word, const char *words)
-{
-	size_t n = strlen(word);
-	for (const char *p = words; n && (p = strstr(p, word)); p += n)
-		if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
-			return true;
-	return false;
-}
-
-static const char *
-choice(const struct argp_state *state, const char *option, const char *arg, const char *words)
-{
-	if (!one_of(arg, words))
-		options_refuse(state->name, "--%s is one of: %s; not '%s'", option, words, arg);
-	return arg;
-}
-
-static int64_t
-duration_ns(const struct argp_state *state, const char *option, const char *arg, double least)
-{
-	static const struct { const char *unit; double ns; } units[] = {
-		{ "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "h", 3600e9 }
-	};
-	char *end;
-	double v = strtod(arg, &end);
-
-	for (size_t i = 0; end != arg && i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(end, units[i].unit) && v * units[i].ns >= least && v * units[i].ns < 9e18)
-			return (int64_t)(v * units[i].ns);
-	options_refuse(state->name, "--%s wants a time such as 10s, 2m or 500ms, not '%s'", option, arg);
-}
-
-static uint64_t
-number(const struct argp_state *state, const char *option, const char *arg, uint64_t max)
-{
-	char *end;
-
-	errno = 0;
-	uint64_t v = strtoull(arg, &end, 0);
-	if (end == arg || *end || errno || *arg == '-' || v > max)
-		options_refuse(state->name, "--%s wants a number, not '%s'", option, arg);
-	return v;
-}
-
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
@@ -118,24 +71,24 @@ parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &r->options; break;
 	case KEY_RACE:
-		r->race = choice(state, "race", arg, "on off");
+		r->race = options_choice(state, "race", arg, "on off");
 		r->race_asked = !strcmp(arg, "on");
 		break;
-	case KEY_LEAK: r->leak = choice(state, "leak", arg, "exit off"); break;
-	case KEY_DEADLOCK: r->deadlock = choice(state, "deadlock", arg, "fatal warn off"); break;
-	case KEY_TIMEOUT: r->timeout_ns = duration_ns(state, "timeout", arg, 1); break;
+	case KEY_LEAK: r->leak = options_choice(state, "leak", arg, "exit off"); break;
+	case KEY_DEADLOCK: r->deadlock = options_choice(state, "deadlock", arg, "fatal warn off"); break;
+	case KEY_TIMEOUT: r->timeout_ns = options_duration_ns(state, "timeout", arg, 1); break;
 	case KEY_LEAK_INTERVAL:
-		duration_ns(state, "leak-interval", arg, 0);
+		options_duration_ns(state, "leak-interval", arg, 0);
 		r->leak_interval = arg;
 		break;
-	case KEY_SUSPECTS: r->suspects = choice(state, "suspects", arg, "on off"); break;
+	case KEY_SUSPECTS: r->suspects = options_choice(state, "suspects", arg, "on off"); break;
 	case KEY_PROCS:
-		if (number(state, "procs", arg, 4096) == 0)
+		if (options_number(state, "procs", arg, 4096) == 0)
 			options_refuse(state->name, "--procs wants at least 1");
 		r->procs = arg;
 		break;
 	case KEY_SEED:
-		r->seed = number(state, "seed", arg, UINT64_MAX);
+		r->seed = options_number(state, "seed", arg, UINT64_MAX);
 		r->has_seed = true;
 		break;
 	case KEY_SCHEDULE:
@@ -147,7 +100,7 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_SAVE: r->save = arg; break;
 	case KEY_FAIL_ON:
-		choice(state, "fail-on", arg, "new any none");
+		options_choice(state, "fail-on", arg, "new any none");
 		r->fail_on = !strcmp(arg, "new") ? FAIL_NEW : !strcmp(arg, "any") ? FAIL_ANY : FAIL_NONE;
 		break;
 	case ARGP_KEY_ARG: /* the target: all that follows is its own */
@@ -165,104 +118,6 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st, (void)type, (void)where;
-	return remove(path);
-}
-
-static char *
-make_work_dir(void)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *dir;
-
-	if (asprintf(&dir, "%s/cspcheck.XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0)
-		return NULL;
-	if (!mkdtemp(dir)) {
-		fprintf(stderr, "cspcheck: cannot make a directory %s: %s\n", dir, strerror(errno));
-		free(dir);
-		return NULL;
-	}
-	return dir;
-}
-
-/* Sources up to "--" or the first word that is none; the rest are the program's arguments. */
-static int
-prepare_sources(struct run *r, const struct home *h, const char *work, char **program, char ***argv)
-{
-	int n = 0, rest;
-
-	while (n < r->argc && compile_is_source(r->argv[n])) {
-		if (access(r->argv[n], R_OK) < 0) {
-			fprintf(stderr, "cspcheck: cannot read %s: %s\n", r->argv[n], strerror(errno));
-			return errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
-		}
-		n++;
-	}
-	rest = n < r->argc && !strcmp(r->argv[n], "--") ? n + 1 : n;
-
-	/* The program is named after its first source, as a user would have named it. */
-	const char *base = strrchr(r->argv[0], '/');
-	base = base ? base + 1 : r->argv[0];
-	if (asprintf(program, "%s/%.*s", work, (int)(strrchr(base, '.') - base), base) < 0)
-		return EX_OSERR;
-	int status = compile_program(h, r->argv, (size_t)n, strcmp(r->race, "off") != 0, *program, r->options.verbose);
-	*argv = calloc((size_t)(r->argc - rest) + 2, sizeof(**argv));
-	if (!*argv)
-		return EX_OSERR;
-	(*argv)[0] = *program;
-	for (int i = rest; i < r->argc; i++)
-		(*argv)[i - rest + 1] = r->argv[i];
-	return status;
-}
-
-static void
-preload(const char *lib)
-{
-	const char *old = getenv("LD_PRELOAD");
-	char *both;
-
-	if (asprintf(&both, "%s%s%s", lib, old && *old ? ":" : "", old ? old : "") >= 0) {
-		setenv("LD_PRELOAD", both, 1);
-		free(both);
-	}
-}
-
-/* Says in one line what cannot be checked; refuses only what was asked for. */
-static int
-judge_program(const struct run *r, const struct home *h, const char *name, const struct inspect *p)
-{
-	switch (p->kind) {
-	case INSPECT_MISSING:
-		fprintf(stderr, "cspcheck: cannot run %s: %s\n", name, p->why);
-		return STATUS_NOT_FOUND;
-	case INSPECT_REFUSED:
-		fprintf(stderr, "cspcheck: cannot run %s: %s\n", name, p->why);
-		return STATUS_NOT_EXECUTABLE;
-	case INSPECT_SCRIPT:
-		return 0;
-	default:
-		break;
-	}
-	if (p->foreign_tsan) {
-		fprintf(stderr, "cspcheck: %s is linked with the compiler's own ThreadSanitizer; link it with `cspcheck cc' (without -fsanitize=thread)\n", name);
-		return EX_UNAVAILABLE;
-	}
-	if (!p->instrumented && r->race_asked) {
-		fprintf(stderr, "cspcheck: %s is not instrumented, so --race=on is not possible; build it with CC=\"cspcheck cc\"\n", name);
-		return EX_UNAVAILABLE;
-	}
-	if (!p->has_runtime)
-		fprintf(stderr, "cspcheck: %s does not use libcsprt: there are no goroutines to check\n", name);
-	else if (!p->instrumented && strcmp(r->race, "off"))
-		fprintf(stderr, "cspcheck: %s is not instrumented: checking for deadlocks, leaks and misuse, not for races (build it with CC=\"cspcheck cc\")\n", name);
-	if (!p->has_detector && p->has_runtime && !p->is_static && access(h->detector_lib, R_OK) == 0)
-		preload(h->detector_lib);
 	return 0;
 }
 
@@ -322,32 +177,19 @@ hand_over_schedule(struct run *r, const char *work)
 static int
 run_in(struct run *r, const struct home *h, const char *work, int tool_argc, char **tool_argv, bool *keep)
 {
-	char *program = NULL, **argv = NULL;
-	struct inspect what;
-	int status = 0;
+	struct target t;
+	int status = target_prepare(&t, h, &(struct target_wish){ r->race, r->race_asked, r->options.verbose }, work, r->argc, r->argv);
 
-	if (compile_is_source(r->argv[0])) {
-		status = prepare_sources(r, h, work, &program, &argv);
-	} else {
-		program = inspect_find(r->argv[0]);
-		inspect_program(program ? program : r->argv[0], &what);
-		status = judge_program(r, h, r->argv[0], &what);
-		if (status == 0 && r->argc > 1 && !strcmp(r->argv[1], "--")) { /* run ./prog -- ARGS */
-			memmove(r->argv + 1, r->argv + 2, (size_t)(r->argc - 1) * sizeof(*r->argv));
-			r->argc--;
-		}
-	}
 	if (status == 0 && r->recorded.head.steps)
 		status = hand_over_schedule(r, work);
 	if (status == 0) {
 		set_environment(r, work);
 		status = check_run(&(struct check_plan){
-			.options = &r->options, .fail_on = r->fail_on, .timeout_ns = r->timeout_ns, .seed = r->seed, .program = program, .argv = argv ? argv : r->argv,
+			.options = &r->options, .fail_on = r->fail_on, .timeout_ns = r->timeout_ns, .seed = r->seed, .program = t.program, .argv = t.argv,
 			.spool = work, .replay = r->schedule_word ? &r->replay : NULL, .save = r->save, .target = r->argv[0], .tool_argc = tool_argc, .tool_argv = tool_argv,
 		}, keep);
 	}
-	free(program);
-	free(argv);
+	target_finish(&t);
 	return status;
 }
 
@@ -369,12 +211,12 @@ run_or_replay(const struct argp *argp, bool replays, int argc, char **argv)
 	}
 	if (home_find(&h) < 0)
 		return EX_UNAVAILABLE;
-	char *work = make_work_dir();
+	char *work = target_make_work_dir();
 	if (!work)
 		return EX_CANTCREAT;
 	int status = run_in(&r, &h, work, argc, argv, &keep);
 	if (!keep)
-		nftw(work, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		target_remove_work_dir(work);
 	free(work);
 	schedule_finish(&r.recorded);
 	home_finish(&h);

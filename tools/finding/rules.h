@@ -23,7 +23,7 @@ const char *rule_kind_name(enum rule_kind k, unsigned long count);
 /* Statuses of design.md section 7 beyond those of <sysexits.h>. */
 enum {
 	STATUS_RACE = 66, STATUS_LEAK = 67, STATUS_DEADLOCK = 68,
-	STATUS_NONDETERMINISM = 3, STATUS_TIMEOUT = 124, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127
+	STATUS_NONDETERMINISM = 3, STATUS_NO_TEST = 4, STATUS_TIMEOUT = 124, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127
 };
 
 /* What a gated finding of that kind makes `cspcheck run` return. */

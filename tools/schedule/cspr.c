@@ -14,7 +14,7 @@ _Static_assert(sizeof(choice_names) / sizeof(choice_names[0]) == RT_CHOOSE_N_, "
 
 static const char *const at_names[] = {
 	"start", "resume", "yield", "send", "recv", "try-send", "try-recv", "close", "select", "lock", "try-lock", "unlock", "rlock", "try-rlock",
-	"signal", "broadcast", "wg-add", "wg-wait", "once", "acquire", "try-acquire", "context", "timer", "io", "load", "store", "rmw", "read", "write",
+	"cond-wait", "signal", "broadcast", "wg-add", "wg-wait", "once", "acquire", "try-acquire", "context", "timer", "io", "load", "store", "rmw", "read", "write",
 };
 _Static_assert(sizeof(at_names) / sizeof(at_names[0]) == RT_AT_N_, "a name for each kind of point");
 
