@@ -10,6 +10,7 @@
 #include "../report/record.h"
 #include "../shadow/arena.h"
 #include "../shadow/context.h"
+#include "../shadow/self.h"
 #include "table.h"
 
 #define GOROUTINES 768u
@@ -169,8 +170,10 @@ static void fill_memory(struct det_object *o, uintptr_t addr)
 {
 	struct det_heap_block b;
 
-	if (!det_heap_find(addr, &b))
+	if (!det_heap_find(addr, &b)) {
+		o->gid = det_stack_owner(addr);
 		return;
+	}
 	o->size = b.size;
 	o->gid = b.gid;
 	o->created_at = det_draft_ctx(b.ctx);

@@ -54,7 +54,7 @@ class Statuses(Case):
 		self.fake(records.hello(0), *[records.leak(n=i, gid=10 + i) for i in range(1, 31)])
 		r = self.run_cspcheck("run", "./fake", status=67)
 		self.assertIn("1 new (1 leak)", self.summary(r))
-		self.assertEqual(r.stderr.count("CSP3001"), 1)
+		self.assertEqual(r.stderr.count("CSP3001 "), 1)
 		self.assertEqual(self.sql("SELECT goroutines FROM v_leak_cluster"), [(30,)])
 		self.assertIn("30 goroutines", self.run_cspcheck("leaks").stdout)
 

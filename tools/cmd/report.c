@@ -81,7 +81,7 @@ report(const struct options *o, const char *id, unsigned kinds)
 		return EX_CANTCREAT;
 	}
 	obstack_init(&mem);
-	const struct view v = { text_use_colour(o->colour, fileno(to)), o->verbose, o->source_root };
+	const struct view v = { text_use_colour(o->colour, fileno(to)), o->verbose, o->source_root, text_width(fileno(to)), id ? store_rerun(&s, id, &mem) : NULL };
 	if (id) {
 		const struct finding *f = results_finding(&s, o, id, &mem);
 		if (f)

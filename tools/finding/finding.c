@@ -122,6 +122,19 @@ goroutine_of(const struct finding *f, uint64_t gid)
 	return NULL;
 }
 
+/* A name without what differs from element to element and from layout to layout: "table.rows[3].v+4" is "table.rows[].v". */
+static const char *
+plain_name(const char *name, struct obstack *mem)
+{
+	for (; *name && *name != '+'; name++) {
+		obstack_1grow(mem, *name);
+		if (*name == '[')
+			name += strspn(name + 1, "0123456789");
+	}
+	obstack_1grow(mem, '\0');
+	return obstack_finish(mem);
+}
+
 /* What a race is on is its first object. A knot has no first one: who closes it, and hence stands first, is the schedule's choice. */
 static const char *
 object_names(const struct finding *f, struct obstack *mem)
@@ -129,11 +142,11 @@ object_names(const struct finding *f, struct obstack *mem)
 	uint32_t n = 0;
 
 	if (rule_find(f->rule)->kind == RULE_RACE)
-		return f->n_objects && f->objects[0].name ? f->objects[0].name : "";
+		return f->n_objects && f->objects[0].name ? plain_name(f->objects[0].name, mem) : "";
 	const char **names = obstack_alloc(mem, (f->n_objects + 1) * sizeof(*names));
 	for (uint32_t i = 0; i < f->n_objects; i++)
 		if (f->objects[i].name)
-			names[n++] = f->objects[i].name;
+			names[n++] = plain_name(f->objects[i].name, mem);
 	qsort(names, n, sizeof(*names), by_text);
 	for (uint32_t i = 0; i < n; i++)
 		if (i == 0 || strcmp(names[i], names[i - 1]))
@@ -146,9 +159,12 @@ static void
 derive_fingerprint(struct finding *f, struct obstack *mem)
 {
 	bool leak = rule_find(f->rule)->kind == RULE_LEAK;
+	/* Of a misuse, the operation itself; where the object was touched before may differ from run to run. */
+	bool alone = rule_find(f->rule)->kind == RULE_MISUSE && f->rule != DET_WG_REUSE;
+	uint32_t n_parts = alone && f->n_parts ? 1 : f->n_parts;
 	char **keys = obstack_alloc(mem, (f->n_parts + 1) * sizeof(*keys));
 
-	for (uint32_t i = 0; i < f->n_parts; i++) {
+	for (uint32_t i = 0; i < n_parts; i++) {
 		const struct part *p = &f->parts[i];
 		const struct goroutine *g = leak ? goroutine_of(f, p->gid) : NULL;
 		char *blocked = stack_key(&p->stack, mem), *created = g ? stack_key(&g->created, mem) : "";
@@ -156,11 +172,11 @@ derive_fingerprint(struct finding *f, struct obstack *mem)
 		obstack_1grow(mem, '\0');
 		keys[i] = obstack_finish(mem);
 	}
-	qsort(keys, f->n_parts, sizeof(*keys), by_text);
+	qsort(keys, n_parts, sizeof(*keys), by_text);
 
 	const char *names = object_names(f, mem);
 	obstack_printf(mem, "v1\n%u\n%s\n", f->rule, names);
-	for (uint32_t i = 0; i < f->n_parts; i++)
+	for (uint32_t i = 0; i < n_parts; i++)
 		if (i == 0 || strcmp(keys[i], keys[i - 1]))
 			obstack_printf(mem, "%s\n", keys[i]);
 	if (f->rule == DET_PANIC && f->cause)

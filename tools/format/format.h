@@ -15,6 +15,8 @@ struct view {
 	bool colour;
 	bool all_frames;                /* show those of the runtime, the detector and the C start-up code too */
 	const char *source_root;        /* NULL: the working directory */
+	unsigned width;                 /* columns of the terminal; 0: unknown */
+	const char *rerun;              /* the command that does it again, or NULL */
 };
 
 bool format_parse(const char *s, enum format *out);

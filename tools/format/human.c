@@ -1,15 +1,19 @@
 /* The default: for a person at a terminal. Two spaces of indent per level, never wider than what it quotes. */
 #include "format/format.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "detector/report/finding.h"
+#include "filter/suppress.h"
+#include "finding/names.h"
 #include "finding/rules.h"
 
 #define RED    "\033[1;31m"
 #define YELLOW "\033[33m"
 #define BOLD   "\033[1m"
 #define DIM    "\033[2m"
+#define MANY   12
 
 static const char *
 on(const struct view *v, const char *code)
@@ -62,28 +66,40 @@ stack(FILE *to, const struct view *v, const struct stack *s, bool with_source)
 	}
 }
 
-static const struct goroutine *
-goroutine_of(const struct finding *f, uint64_t gid)
-{
-	for (uint32_t i = 0; i < f->n_goroutines; i++)
-		if (f->goroutines[i].gid == gid)
-			return &f->goroutines[i];
-	return NULL;
-}
-
 static void
 who(FILE *to, const struct finding *f, uint64_t gid)
 {
-	const struct goroutine *g = goroutine_of(f, gid);
+	name_goroutine(to, f, gid);
+}
 
-	if (gid == 0)
-		fprintf(to, "a thread outside the runtime");
-	else
-		fprintf(to, "goroutine %lu", (unsigned long)gid);
-	if (g && *g->name)
-		fprintf(to, " \"%s\"", g->name);
-	else if (gid == 1)
-		fprintf(to, " (main)");
+/* A sentence or two, broken at the width of the terminal (80 without one); later lines are indented by `hang` more. */
+static void
+paragraph(FILE *to, const struct view *v, unsigned indent, unsigned hang, const char *text)
+{
+	unsigned width = v->width >= 40 ? v->width : 80, at = indent;
+
+	fprintf(to, "%*s", (int)indent, "");
+	while (*text) {
+		size_t n = strcspn(text, " ");
+		fprintf(to, "%.*s", (int)n, text);
+		at += (unsigned)n;
+		text += n;
+		if (!*text)
+			break;
+		while (text[1] == ' ' && at < indent + hang) { /* a label's own padding */
+			fputc(*text++, to);
+			at++;
+		}
+		text++;
+		if (at + 1 + strcspn(text, " ") <= width) {
+			fputc(' ', to);
+			at++;
+		} else {
+			fprintf(to, "\n%*s", (int)(indent + hang), "");
+			at = indent + hang;
+		}
+	}
+	fputc('\n', to);
 }
 
 static void
@@ -106,56 +122,70 @@ part(FILE *to, const struct view *v, const struct finding *f, const struct part 
 			p->size == 1 ? "" : "s", (unsigned long)p->addr);
 	else if (!strcmp(p->role, "blocked"))
 		fprintf(to, "blocked in %s: ", p->op);
+	else if (!strcmp(p->role, "holder"))
+		fprintf(to, "%s by ", !strncmp(p->op, "read", 4) ? "locked for reading" : "locked");
 	else
-		fprintf(to, "%s%s%s by ", p->role, *p->op && strcmp(p->op, p->role) ? ", " : "", strcmp(p->op, p->role) ? p->op : "");
+		fprintf(to, "%s by ", *p->op && !strstr(p->role, p->op) ? p->op : p->role);
 	who(to, f, p->gid);
-	const struct goroutine *g = goroutine_of(f, p->gid);
-	if (g && g->blocked_ns > 0 && !access) {
+	const struct goroutine *g = finding_goroutine(f, p->gid);
+	if (g && g->blocked_ns > 0 && !strcmp(p->role, "blocked")) {
 		fprintf(to, " for ");
 		duration(to, g->blocked_ns);
 	}
 	fprintf(to, "%s\n", off(v));
 	stack(to, v, &p->stack, true);
-	for (uint32_t i = 0; i < p->n_objects; i++)
-		fprintf(to, "    %s %s 0x%lx\n", access ? "holding" : "on", p->objects[i].kind, (unsigned long)p->objects[i].addr);
-	if (p->note)
-		fprintf(to, "    %s\n", p->note);
+	for (uint32_t i = 0; i < p->n_objects && access; i++) {
+		fprintf(to, "    holding ");
+		name_object(to, f, p->objects[i].addr);
+		fputc('\n', to);
+	}
+	if (p->note && (!f->cause || strcmp(p->note, f->cause)))
+		paragraph(to, v, 4, 2, p->note);
 }
 
+/* The site of a lock that is held, or of a close, is part of a finding already: then it is not shown again with the object. */
 static bool
-is_channel(const struct object *o)
+is_told(const struct finding *f, const struct stack *s)
 {
-	return !strcmp(o->kind, "chan");
+	const struct frame *a, *b;
+
+	if (!finding_user_frames(s, false, &a, 1))
+		return true;
+	for (uint32_t i = 0; i < f->n_parts; i++)
+		if (finding_user_frames(&f->parts[i].stack, false, &b, 1) && a->pc_off == b->pc_off && a->line == b->line)
+			return true;
+	return false;
 }
 
 static void
 object(FILE *to, const struct view *v, const struct finding *f, const struct object *o)
 {
-	bool global = !strcmp(o->kind, "global");
+	bool channel = !strcmp(o->kind, "chan");
 
 	fprintf(to, "\n  %s", on(v, YELLOW));
-	if (global && o->name)
-		fprintf(to, "global variable %s", o->name);
-	else if (!strcmp(o->kind, "heap"))
-		fprintf(to, "heap block");
+	if (o->name)
+		fprintf(to, "%s `%s`", name_kind(o->kind), o->name);
 	else if (!strcmp(o->kind, "stack"))
-		fprintf(to, "on the stack of goroutine %lu", (unsigned long)o->gid);
+		fprintf(to, "memory on the stack of goroutine %lu", (unsigned long)o->gid);
 	else
-		fprintf(to, "%s%s%s", is_channel(o) ? "channel" : o->kind, o->name ? " " : "", o->name ? o->name : "");
+		fprintf(to, "%s%s", name_kind(o->kind), o->created.n && !channel && strcmp(o->kind, "heap") ? " in a heap block" :
+			!o->created.n && o->gid && !channel && strcmp(o->kind, "heap") ? " on the stack of " : "");
+	if (!o->name && !o->created.n && o->gid && !channel && strcmp(o->kind, "heap") && strcmp(o->kind, "stack"))
+		who(to, f, o->gid);
+	if (!channel && o->size && !(rule_find(f->rule)->kind != RULE_RACE && o->name))
+		fprintf(to, " of %lu byte%s", (unsigned long)o->size, o->size == 1 ? "" : "s");
 	fprintf(to, " at 0x%lx", (unsigned long)o->addr);
-	if (is_channel(o))
+	if (channel)
 		fprintf(to, ", capacity %lu, holding %lu%s", (unsigned long)o->cap, (unsigned long)o->len, o->closed ? ", closed" : "");
-	else if (o->size)
-		fprintf(to, ", %lu byte%s", (unsigned long)o->size, o->size == 1 ? "" : "s");
 	if (o->created.n) {
-		fprintf(to, ", %s by ", !strcmp(o->kind, "heap") ? "allocated" : "created");
+		fprintf(to, ", %s by ", channel ? "made" : "allocated");
 		who(to, f, o->gid);
 	}
 	fprintf(to, "%s\n", off(v));
 	if (o->created.n)
 		stack(to, v, &o->created, false);
-	if (o->closed_at.n) {
-		fprintf(to, "  closed:\n");
+	if (o->closed_at.n && !is_told(f, &o->closed_at)) {
+		fprintf(to, "  %sclosed at%s\n", on(v, YELLOW), off(v));
 		stack(to, v, &o->closed_at, true);
 	}
 }
@@ -178,79 +208,111 @@ goroutine(FILE *to, const struct view *v, const struct finding *f, const struct 
 		stack(to, v, &g->created, false);
 }
 
+struct lines { FILE *to; const struct view *v; unsigned n; };
+
 static void
-edge_end(FILE *to, const struct finding *f, bool is_object, uint64_t id)
+say(const char *sentence, void *arg)
 {
-	if (!is_object) {
-		fprintf(to, "goroutine %lu", (unsigned long)id);
+	struct lines *l = arg;
+
+	if (l->n++ == 0)
+		fprintf(l->to, "\n  %swho waits for whom%s\n", on(l->v, YELLOW), off(l->v));
+	if (l->n <= MANY || l->v->all_frames)
+		paragraph(l->to, l->v, 4, 2, sentence);
+}
+
+static void
+row(FILE *to, const struct view *v, const char *name, void (*write)(FILE *to, const struct finding *f), const struct finding *f)
+{
+	char *text = NULL, label[24];
+	size_t n = 0;
+	FILE *m = open_memstream(&text, &n);
+
+	if (!m)
 		return;
-	}
-	for (uint32_t i = 0; i < f->n_objects; i++)
-		if (f->objects[i].addr == id) {
-			fprintf(to, "%s %s%s0x%lx", f->objects[i].kind, f->objects[i].name ? f->objects[i].name : "", f->objects[i].name ? " " : "", (unsigned long)id);
-			return;
-		}
-	fprintf(to, "0x%lx", (unsigned long)id);
+	snprintf(label, sizeof(label), "%s:", name);
+	fprintf(m, "%-13s", label);
+	write(m, f);
+	fclose(m);
+	paragraph(to, v, 2, 13, text);
+	free(text);
 }
 
 static const char *
-suppression_kind(const struct finding *f)
+proof_words(const char *proof)
 {
-	switch (rule_find(f->rule)->kind) {
-	case RULE_RACE: return "race";
-	case RULE_LEAK: return "leak";
-	case RULE_DEADLOCK: return "deadlock";
-	default: return NULL;
-	}
+	static const char *const words[][2] = {
+		{ "P0", "structural: no schedule can end this wait" }, { "P1", "by owners alone: whoever could unlock waits, too" },
+		{ "P2", "by quiescence: nothing is left that could act" }, { "P3", "by reachability: nobody alive can reach what it waits for" },
+		{ "S1", "suspected: only the root named keeps it from being proven" }, { "S2", "predicted from this run; nothing has hung yet" },
+		{ "L", "none: it was merely alive at the end" }
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(words[i][0], proof))
+			return words[i][1];
+	return "";
+}
+
+static void
+write_proof(FILE *to, const struct finding *f)
+{
+	fprintf(to, "%s, %s", f->proof, proof_words(f->proof));
 }
 
 static void
 footer(FILE *to, const struct view *v, const struct finding *f)
 {
-	const struct frame *top = NULL;
-	const char *kind = suppression_kind(f);
-
-	for (uint32_t i = 0; i < f->n_parts && !top; i++)
-		finding_user_frames(&f->parts[i].stack, false, &top, 1);
-	fprintf(to, "\n  %shint:        %s\n", on(v, DIM), rule_find(f->rule)->hint);
+	fprintf(to, "\n%s", on(v, DIM));
+	row(to, v, "fix", name_fix, f);
 	if (f->proof)
-		fprintf(to, "  proof:       %s\n", f->proof);
-	fprintf(to, "  fingerprint: %s\n", f->fingerprint);
-	if (kind && top && top->func)
-		fprintf(to, "  suppress:    %s:%s\n", kind, top->func);
-	else
-		fprintf(to, "  suppress:    fp:%s\n", f->fingerprint);
+		row(to, v, "proof", write_proof, f);
+	fprintf(to, "  explained:   cspcheck explain CSP%u\n", f->rule);
+	fprintf(to, "  suppress:    ");
+	suppress_rule(to, f);
+	fprintf(to, "\n  fingerprint: %s\n", f->fingerprint);
 	if (f->occurrences > 1)
-		fprintf(to, "  repeats:     %lu times in this run\n", (unsigned long)f->occurrences);
+		fprintf(to, rule_find(f->rule)->kind == RULE_LEAK ? "  goroutines:  %lu like this in this run\n" : "  repeats:     %lu times in this run\n", (unsigned long)f->occurrences);
 	if (f->sessions > 1)
 		fprintf(to, "  history:     seen in %lu runs%s%s\n", (unsigned long)f->sessions, *f->first_seen ? ", first " : "", f->first_seen);
+	if (v->rerun && *v->rerun)
+		fprintf(to, "  run again:   %s\n", v->rerun);
 	if (f->issue_id)
-		fprintf(to, "  again:       cspcheck report show %lld\n", (long long)f->issue_id);
+		fprintf(to, "  show again:  cspcheck report show %lld\n", (long long)f->issue_id);
 	fprintf(to, "%s", off(v));
+}
+
+/* Long lists (a thousand goroutines asleep) are cut unless everything is asked for. */
+static uint32_t
+shown(FILE *to, const struct view *v, uint32_t n, uint32_t i, const char *what)
+{
+	if (v->all_frames || n <= MANY || i < MANY)
+		return 1;
+	if (i == MANY)
+		fprintf(to, "\n  … and %u more %s (-v shows all)\n", n - MANY, what);
+	return 0;
 }
 
 void
 human_finding(FILE *to, const struct view *v, const struct finding *f)
 {
 	const struct rule *r = rule_find(f->rule);
+	struct lines lines = { to, v, 0 };
 
 	fprintf(to, "%s%sCSP%u%s%s %s%s\n", on(v, f->gate ? RED : BOLD), f->gate ? "" : "note: ", f->rule, off(v), on(v, BOLD), f->title, off(v));
-	fprintf(to, "  %s\n", f->cause && *f->cause ? f->cause : r->cause);
+	paragraph(to, v, 2, 0, f->cause && *f->cause && strcmp(f->cause, f->title) ? f->cause : r->cause);
+	name_waits(f, say, &lines);
+	if (lines.n > MANY && !v->all_frames)
+		fprintf(to, "    … and %u more (-v shows all)\n", lines.n - MANY);
 	for (uint32_t i = 0; i < f->n_parts; i++)
-		part(to, v, f, &f->parts[i]);
+		if (shown(to, v, f->n_parts, i, "parties"))
+			part(to, v, f, &f->parts[i]);
 	for (uint32_t i = 0; i < f->n_objects; i++)
-		object(to, v, f, &f->objects[i]);
+		if (shown(to, v, f->n_objects, i, "objects"))
+			object(to, v, f, &f->objects[i]);
 	for (uint32_t i = 0; i < f->n_goroutines; i++)
-		goroutine(to, v, f, &f->goroutines[i]);
-	if (f->n_edges)
-		fprintf(to, "\n  %swho waits for whom%s\n", on(v, YELLOW), off(v));
-	for (uint32_t i = 0; i < f->n_edges; i++) {
-		fprintf(to, "    ");
-		edge_end(to, f, f->edges[i].from_is_object, f->edges[i].from);
-		fprintf(to, " %s ", f->edges[i].label);
-		edge_end(to, f, f->edges[i].to_is_object, f->edges[i].to);
-		fputc('\n', to);
-	}
+		if (shown(to, v, f->n_goroutines, i, "goroutines"))
+			goroutine(to, v, f, &f->goroutines[i]);
 	footer(to, v, f);
 	fputc('\n', to);
 }

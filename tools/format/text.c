@@ -1,8 +1,10 @@
 #include "format/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Length of the UTF-8 sequence at s, 0 if there is none (overlong forms, surrogates and C1 controls count as none). */
@@ -94,6 +96,59 @@ text_use_colour(enum text_colour wanted, int fd)
 	if ((env_set("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0")) || env_set("FORCE_COLOR"))
 		return true;
 	return isatty(fd) && term && strcmp(term, "dumb");
+}
+
+static void
+put_word(FILE *to, const char *word)
+{
+	if (*word && !word[strcspn(word, " \t\n\"'\\$`*?[]#~&|;<>(){}!")]) {
+		fputs(word, to);
+		return;
+	}
+	fputc('\'', to);
+	for (; *word; word++)
+		fprintf(to, *word == '\'' ? "'\\''" : "%c", *word);
+	fputc('\'', to);
+}
+
+char *
+text_rerun(int argc, char *const *argv, uint64_t seed)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *to = argc > 0 ? open_memstream(&text, &n) : NULL;
+
+	if (!to)
+		return NULL;
+	fputs(argv[0], to);
+	if (seed)
+		fprintf(to, " --seed 0x%lx", (unsigned long)seed);
+	for (int i = 1; i < argc && argv[i]; i++) {
+		if (!strncmp(argv[i], "--seed", 6)) {
+			i += argv[i][6] == '\0';
+			continue;
+		}
+		fputc(' ', to);
+		put_word(to, argv[i]);
+		if (argv[i][0] != '-') /* the program and all behind it: its own words */
+			for (i++; i < argc && argv[i]; i++) {
+				fputc(' ', to);
+				put_word(to, argv[i]);
+			}
+	}
+	fclose(to);
+	return text;
+}
+
+unsigned
+text_width(int fd)
+{
+	struct winsize w;
+	const char *columns = getenv("COLUMNS");
+
+	if (ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col)
+		return w.ws_col;
+	return columns ? (unsigned)strtoul(columns, NULL, 10) : 0;
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include <obstack.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A copy in which control bytes (but tab and newline, if lines is true) and bytes that are no UTF-8 are written as \xNN.
  * NULL stays NULL. */
@@ -20,6 +21,12 @@ bool text_parse_colour(const char *s, enum text_colour *out);
 
 /* Flag first, then NO_COLOR, then CLICOLOR_FORCE and FORCE_COLOR, then whether fd is a terminal that can. */
 bool text_use_colour(enum text_colour wanted, int fd);
+
+/* The command line that runs the same again with this seed (0: without one); malloc'ed. argv[0] is "cspcheck run". */
+char *text_rerun(int argc, char *const *argv, uint64_t seed);
+
+/* Columns of the terminal that fd is, else of COLUMNS, else 0. */
+unsigned text_width(int fd);
 
 /* The path as short as it stays right: relative to the source root (or the working directory) if below it. */
 const char *text_short_path(const char *path, const char *root);

@@ -47,7 +47,7 @@ store_broke(struct check *c)
 
 /* Text of several lines must not be torn by what the program prints meanwhile. */
 static void
-print_finding(struct check *c, const struct finding *f)
+print_finding(struct check *c, const struct finding *f, const struct process *p)
 {
 	char *text = NULL;
 	size_t n = 0;
@@ -57,11 +57,15 @@ print_finding(struct check *c, const struct finding *f)
 	FILE *m = open_memstream(&text, &n);
 	if (!m)
 		return;
+	char *rerun = text_rerun(c->plan->tool_argc, c->plan->tool_argv, p->seed);
+	struct view v = c->view;
+	v.rerun = rerun;
 	if (c->options->format == FORMAT_GO)
-		go_finding(m, &c->view, f);
+		go_finding(m, &v, f);
 	else
-		human_finding(m, &c->view, f);
+		human_finding(m, &v, f);
 	fclose(m);
+	free(rerun);
 	fflush(c->out);
 	for (size_t at = 0; at < n;) {
 		ssize_t w = write(fileno(c->out), text + at, n - at);
@@ -76,7 +80,7 @@ static void
 print_pending(struct check *c, struct seen *s)
 {
 	if (s->print)
-		print_finding(c, s->f);
+		print_finding(c, s->f, s->process);
 	s->print = false;
 }
 
@@ -433,7 +437,7 @@ check_run(const struct check_plan *plan, bool *keep_spool)
 		return status;
 	}
 	c.seen_end = &c.seen;
-	c.view = (struct view){ text_use_colour(c.options->colour, fileno(c.out)), c.options->verbose, c.options->source_root };
+	c.view = (struct view){ text_use_colour(c.options->colour, fileno(c.out)), c.options->verbose, c.options->source_root, text_width(fileno(c.out)), NULL };
 	status = open_store(&c);
 	if (status == 0) {
 		c.ingest = ingest_open(plan->spool, &handler);

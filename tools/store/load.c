@@ -7,6 +7,8 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "format/text.h"
+
 #define obstack_chunk_alloc malloc
 #define obstack_chunk_free  free
 
@@ -313,4 +315,27 @@ store_find(struct store *s, const char *id)
 		sqlite3_finalize(q);
 	}
 	return found;
+}
+
+const char *
+store_rerun(struct store *s, const char *id, struct obstack *mem)
+{
+	sqlite3_stmt *q = store_query(s, "SELECT session.argv, run.seed FROM report r JOIN run ON run.id = r.run_id JOIN session ON session.id = run.session_id "
+		"WHERE r.issue_id = ? ORDER BY r.id DESC LIMIT 1", "i", store_find(s, id));
+	json_t *list = next(q) ? json_loads((const char *)sqlite3_column_text(q, 0), 0, NULL) : NULL;
+	uint64_t seed = list ? number(q, 1) : 0;
+	char *argv[256], *text = NULL;
+	size_t n = json_array_size(list);
+
+	sqlite3_finalize(q);
+	if (n > 0 && n < sizeof(argv) / sizeof(argv[0])) {
+		for (size_t i = 0; i < n; i++)
+			argv[i] = (char *)json_string_value(json_array_get(list, i));
+		if (argv[0] && !strcmp(argv[0], "cspcheck run"))
+			text = text_rerun((int)n, argv, seed);
+	}
+	const char *copy = text ? obstack_copy0(mem, text, (int)strlen(text)) : NULL;
+	free(text);
+	json_decref(list);
+	return copy;
 }

@@ -237,7 +237,7 @@ store_begin_session(struct store *s, const char *kind, int argc, char *const *ar
 	char host[256] = "", cwd[PATH_MAX] = "";
 	json_t *list = json_array();
 
-	for (int i = 0; i < argc; i++)
+	for (int i = 0; i < argc && argv[i]; i++)
 		json_array_append_new(list, json_string(argv[i]) ?: json_string("?")); /* jansson refuses what is no UTF-8 */
 	char *args = json_dumps(list, JSON_COMPACT);
 	json_decref(list);

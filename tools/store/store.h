@@ -52,6 +52,8 @@ int64_t store_newest_session(struct store *s);
 int64_t store_sessions(struct store *s);
 /* The latest report of an issue with all its parts; NULL if there is no such issue. */
 struct finding *store_load(struct store *s, int64_t issue, struct obstack *mem);
+/* The command that ran its latest report, with its seed, for the user to run again; NULL if it is not known. */
+const char *store_rerun(struct store *s, const char *id_or_fp, struct obstack *mem);
 /* An issue by its number or by the beginning of its fingerprint (at least 4 digits); 0 if none or several. */
 int64_t store_find(struct store *s, const char *id_or_fp);
 

@@ -11,6 +11,7 @@
 
 #include "format/text.h"
 #include "runtime/dump/symbolize.h"
+#include "symbol/member.h"
 
 #define obstack_chunk_alloc malloc
 #define obstack_chunk_free  free
@@ -21,6 +22,7 @@ struct symbol_table {
 	Dwfl *dwfl;
 	struct sym *sym;                /* made at the first look-up after a change of modules */
 	struct module *modules;
+	struct member_cache *members;
 };
 
 static const struct sym_api api = SYM_API_DIRECT;
@@ -48,6 +50,7 @@ symbol_table_destroy(struct symbol_table *t)
 	if (!t)
 		return;
 	sym_destroy(t->sym);
+	symbol_member_forget(&t->members);
 	dwfl_end(t->dwfl);
 	for (struct module *m = t->modules, *next; m; m = next) {
 		next = m->next;
@@ -185,8 +188,9 @@ symbol_data(struct symbol_table *t, uint64_t addr, uint64_t *size, struct obstac
 	dot = strrchr(clean, '.'); /* the compiler numbers static variables of functions: counter.3 */
 	if (dot && dot != clean && strspn(dot + 1, "0123456789") == strlen(dot + 1))
 		*dot = '\0';
-	if (offset == 0)
-		return clean;
+	const char *member = symbol_member(&t->members, m, clean, addr, offset, mem);
+	if (member || offset == 0)
+		return member ? member : clean;
 	obstack_printf(mem, "%s+%lu", clean, (unsigned long)offset);
 	obstack_1grow(mem, '\0');
 	return obstack_finish(mem);

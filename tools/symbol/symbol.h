@@ -19,7 +19,7 @@ void symbol_add_module(struct symbol_table *t, const char *path, const char *bui
 /* Frames of a stack of return addresses (the first is an exact pc if exact0); inlined calls become frames of their own. */
 struct stack symbol_stack(struct symbol_table *t, const uint64_t *pcs, uint32_t n, bool exact0, struct obstack *mem);
 
-/* "counter", "table+8", or NULL if no data symbol covers addr. *size gets the symbol's size if it was 0. */
+/* "counter", "table.rows[3].lock", "table+8" without debug information, or NULL if no data symbol covers addr. *size gets the symbol's size if it was 0. */
 const char *symbol_data(struct symbol_table *t, uint64_t addr, uint64_t *size, struct obstack *mem);
 
 /* Name of the function that contains pc, or NULL. */
