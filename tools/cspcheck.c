@@ -18,6 +18,7 @@ static const struct command {
 	{ "deadlocks", "list the deadlocks found so far", cmd_deadlocks },
 	{ "doctor", "examine compiler, libraries, kernel and debug information", cmd_doctor },
 	{ "dump", "print the goroutines and verdicts of a live process", cmd_dump },
+	{ "explain", "what a rule means, an example, how to mend it", cmd_explain },
 	{ "leaks", "list the goroutine leaks found so far, in clusters", cmd_leaks },
 	{ "races", "list the data races found so far", cmd_races },
 	{ "replay", "run a program again under a schedule that was seen before", cmd_replay },

@@ -9,6 +9,7 @@ int cmd_db(int argc, char **argv);
 int cmd_deadlocks(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_leaks(int argc, char **argv);
 int cmd_races(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

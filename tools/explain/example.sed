@@ -1,0 +1,3 @@
+# an example as a C string
+s/["\\]/\\&/g
+s/.*/"&\\n"/
