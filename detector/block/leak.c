@@ -27,6 +27,7 @@
 #include "verdict.h"
 
 #define SETTLE_NS      INT64_C(100000000)
+#define SETTLE_EXIT_NS INT64_C(1000000000)
 #define STARTING_NS    INT64_C(2000000000)
 #define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run */
 #define GRACE_CPU_NS   INT64_C(100000000)      /* a loaded machine may give us nothing in that time: so much must have been had, too, */
@@ -96,8 +97,8 @@ static int32_t count_unknown_threads(void)
 }
 
 /* A worker that has just been created, and a thread that has been joined but is still being taken down, are in the list for a moment
- * (for long on a loaded machine): they are waited for. A thread that stays unknown costs every question SETTLE_NS. */
-static int32_t unknown_threads(void)
+ * (for long on a loaded machine): they are waited for. A thread that stays unknown costs every question settle_ns. */
+static int32_t unknown_threads(int64_t settle_ns)
 {
 	const struct timespec nap = { 0, 500000 };
 	int64_t began_ns = det_now_ns();
@@ -106,7 +107,7 @@ static int32_t unknown_threads(void)
 		int32_t n = count_unknown_threads();
 		if (n == 0)
 			return 0;
-		if (det_now_ns() - began_ns > (det_block_door->threads_starting() != 0 ? STARTING_NS : SETTLE_NS))
+		if (det_now_ns() - began_ns > (det_block_door->threads_starting() != 0 ? STARTING_NS : settle_ns))
 			return n;
 		nanosleep(&nap, NULL);
 	}
@@ -145,7 +146,8 @@ static void tell(const struct det_answer *a)
 		return;
 	int64_t began_ns = det_block_options.say_times ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
 	det_verdict_convict(a, &main_dead);
-	det_verdict_suspects(a);
+	if (det_block_options.suspects)
+		det_verdict_suspects(a);
 	if (det_block_options.say_times)
 		say_times(a, cpu_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns);
 	if (main_dead && det_block_options.deadlock == DET_DEADLOCK_FATAL) {
@@ -158,7 +160,7 @@ static void tell(const struct det_answer *a)
 static const struct det_answer *ask(uintptr_t self_sp, bool main_ended, bool want_all)
 {
 	struct det_question q = { .self = self_sp != 0 ? det_block_door->self() : NULL, .self_sp = self_sp, .main_ended = main_ended, .want_all = want_all,
-		.n_unknown_threads = unknown_threads() };
+		.n_unknown_threads = unknown_threads(want_all ? SETTLE_EXIT_NS : SETTLE_NS) };
 
 	if (det_block_options.suspects)
 		q.suspect_before_ns = suspect_before_ns();
@@ -274,10 +276,12 @@ static bool note_busy(const struct rt_ginfo *info, void *arg)
 	return !b->any;
 }
 
+static int64_t others_cpu_ns(void) { return cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns(CLOCK_THREAD_CPUTIME_ID); }
+
 /* Those who were only just told to end may do so. Programs without any are not delayed. */
 static void grace(struct rt_gview *self)
 {
-	int64_t began_ns = det_now_ns(), began_cpu_ns = cpu_ns(CLOCK_PROCESS_CPUTIME_ID), passed_ns;
+	int64_t began_ns = det_now_ns(), began_cpu_ns = others_cpu_ns(), passed_ns;
 	struct timespec nap = { 0, 500000 };
 
 	for (;;) {
@@ -286,7 +290,7 @@ static void grace(struct rt_gview *self)
 		det_block_door->g_each(note_busy, &b);
 		det_block_door->world_start();
 		passed_ns = det_now_ns() - began_ns;
-		if (!b.any || passed_ns >= GRACE_MAX_NS || (passed_ns >= GRACE_NS && cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - began_cpu_ns >= GRACE_CPU_NS))
+		if (!b.any || passed_ns >= GRACE_MAX_NS || (passed_ns >= GRACE_NS && others_cpu_ns() - began_cpu_ns >= GRACE_CPU_NS))
 			return;
 		nanosleep(&nap, NULL);
 	}

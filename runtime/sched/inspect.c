@@ -97,12 +97,26 @@ static uint32_t g_waits(struct rt_gview *view, struct rt_wait_entry *out, uint32
 	return n;
 }
 
+/* Between taking a waiter out of its queue and rt_ready a waker holds no lock, so the world may be stopped there. Its object may have been the
+ * last thing the waker knew of it: whoever is in a waker's hand is as good as runnable. */
+static bool is_being_readied(const struct rt_g *g)
+{
+	for (const struct rt_waiter *w = g->waits; w; w = w->next_in_set)
+		if (!w->queued && w->kind != RT_OBJ_FD)
+			return true;
+	return false;
+}
+
 static bool info_of(struct rt_g *g, struct rt_ginfo *out)
 {
 	uint32_t state = atomic_load_explicit(&g->state, memory_order_acquire);
 
 	if (state == RT_G_DEAD)
 		return false;
+	if (state == RT_G_WAITING && g->waits && is_being_readied(g))
+		state = RT_G_RUNNABLE;
+	if (state == RT_G_WAITING && g->m && g->m->stop_context)
+		state = RT_G_RUNNING;           /* caught on its way into a park without a lock */
 	/* Field by field: the array of waits is large, and a walk may see a million goroutines. */
 	out->g = &g->view;
 	out->id = g->view.id;
