@@ -44,6 +44,7 @@ struct rt_g {
 	/* Who may move it: the holder of the queue it is in, or the waker that dequeued its waiter. */
 	_Atomic uint32_t state;                 /* enum rt_gstate */
 	struct rt_g     *sched_next;            /* run queues and lists of ready goroutines */
+	struct rt_g     *ahead;                 /* some places further in such a list, or stale: to be fetched early, nothing else */
 
 	/* The present wait. Written by g before it parks; wakers write `wake`, `param`. */
 	enum rt_wait      wait;
@@ -99,6 +100,49 @@ bool rt_commit_unlock(struct rt_g *g, void *lock);      /* a ready-made commit: 
  * at once and destroy what it waited for: unlock first, ready second. Callable from any thread. */
 void rt_ready(struct rt_g *g);
 void rt_ready_list(struct rt_g *list);                  /* chained by sched_next */
+
+/* Many that were woken together (no observer, no policy, nobody foreign): made runnable while they are at hand, then queued in one piece. */
+enum { RT_AHEAD = 8 };
+struct rt_chain { struct rt_g *first, *last, *recent[RT_AHEAD]; uint32_t n; };
+static inline void rt_chain_append(struct rt_chain *c, struct rt_g *g)
+{
+	struct rt_g **recent = &c->recent[c->n++ % RT_AHEAD];
+
+	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
+	g->sched_next = NULL;
+	if (c->last)
+		c->last->sched_next = g;
+	else
+		c->first = g;
+	c->last = g;
+	if (*recent)
+		(*recent)->ahead = g;
+	*recent = g;
+}
+static inline void rt_chain_prepend(struct rt_chain *c, struct rt_g *g)
+{
+	struct rt_g **recent = &c->recent[c->n++ % RT_AHEAD];
+
+	atomic_store_explicit(&g->state, RT_G_RUNNABLE, memory_order_relaxed);
+	g->sched_next = c->first;
+	g->ahead = *recent;
+	*recent = g;
+	c->first = g;
+	if (!c->last)
+		c->last = g;
+}
+static inline void rt_chain_join(struct rt_chain *c, const struct rt_chain *tail)
+{
+	if (!tail->n)
+		return;
+	if (c->last)
+		c->last->sched_next = tail->first;
+	else
+		c->first = tail->first;
+	c->last = tail->last;
+	c->n += tail->n;
+}
+void rt_ready_chain(const struct rt_chain *c);
 
 void rt_yield(void);
 

@@ -362,6 +362,49 @@ CSP_API bool csp_chan_try_recv_(struct csp_chan *ch, void *elem)
 	return received;
 }
 
+/* Dequeue q's waiters into chain, except foreign threads (returned). From both ends: of many, all are out of the cache, and each tells only
+ * where its neighbour is; so two are fetched at a time. */
+static struct rt_g *wake_all_locked(struct rt_waitq *q, struct rt_chain *chain)
+{
+	struct rt_chain tail = { 0 };
+	struct rt_g *foreign = NULL;
+	struct rt_waiter *w;
+
+	for (bool at_end = false; (w = at_end ? q->last : q->first) != NULL; at_end = !at_end) {
+		if (w->contended && !rt_fire(w->g)) {
+			rt_waitq_remove(q, w);
+			continue;
+		}
+		if (at_end)
+			rt_waitq_remove(q, w);
+		else
+			rt_waitq_take_first_(q, w);
+		struct rt_g *g = wake(w, false);
+		if (__builtin_expect(g->foreign, 0)) {
+			g->sched_next = foreign;
+			foreign = g;
+		} else if (at_end) {
+			rt_chain_prepend(&tail, g);
+		} else {
+			rt_chain_append(chain, g);
+		}
+	}
+	rt_chain_join(chain, &tail);
+	return foreign;
+}
+
+static void close_quick(struct csp_chan *ch)
+{
+	struct rt_chain chain = { 0 };
+	struct rt_g *receivers = wake_all_locked(&ch->receivers, &chain), *senders = wake_all_locked(&ch->senders, &chain);
+
+	rt_unlock(&ch->lock);
+	rt_ready_list(receivers);
+	rt_ready_list(senders);
+	if (chain.n > 0)
+		rt_ready_chain(&chain);
+}
+
 CSP_API void csp_chan_close_(struct csp_chan *ch)
 {
 	void *pc = __builtin_return_address(0);
@@ -379,11 +422,11 @@ CSP_API void csp_chan_close_(struct csp_chan *ch)
 	RT_EVENT(chan_close, &g->view, ch, pc);
 	RT_PROBE(chan_close, ch, g->view.id);
 	atomic_store_explicit(&ch->closed, true, memory_order_release);
+	if (rt_observer == NULL && rt_policy == NULL) {
+		close_quick(ch);
+		return;
+	}
 	while ((w = rt_waitq_pop(&ch->receivers)) != NULL) {
-		if (ch->receivers.first != NULL) {      /* of many, all are out of the cache */
-			__builtin_prefetch(ch->receivers.first->g, 1);
-			__builtin_prefetch(ch->receivers.first->next, 1);
-		}
 		RT_EVENT(chan_recv_closed, &w->g->view, ch);
 		*tail = wake(w, false);
 		tail = &w->g->sched_next;

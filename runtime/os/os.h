@@ -41,6 +41,11 @@ void  rt_os_unreserve(void *p, size_t bytes);
 /* Make [p, p + bytes) a guard. False if no guard could be afforded. */
 bool  rt_os_guard(void *p, size_t bytes);
 /* Give the pages back; they read as zero afterwards. */
+/* The same for up to RT_OS_PIECES_MAX pieces of `bytes` each; and: have their pages at once instead of by a fault each (a mere hint). */
+enum { RT_OS_PIECES_MAX = 32 };
+struct rt_os_piece { void *at; };
+void  rt_os_guard_many(const struct rt_os_piece *pieces, size_t n, size_t bytes);
+void  rt_os_touch_many(const struct rt_os_piece *pieces, size_t n, size_t bytes);
 void  rt_os_renew(void *p, size_t bytes);               /* fresh zero pages, by the intercepted call */
 void  rt_os_decommit(void *p, size_t bytes);
 

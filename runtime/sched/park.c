@@ -317,3 +317,15 @@ void rt_ready_list(struct rt_g *list)
 		rt_ready(g);
 	}
 }
+
+enum { CHAIN_LONG = 64 };       /* fewer are as well run by this worker, one after the other */
+
+void rt_ready_chain(const struct rt_chain *c)
+{
+	if (c->n < CHAIN_LONG) {
+		rt_ready_list(c->first);
+		return;
+	}
+	rt_global_splice(c);
+	rt_wake_one();
+}

@@ -118,6 +118,7 @@ void rt_wake_for(struct rt_m *m);       /* m, the caller's, pushed onto its ring
 void rt_wake_one(void);                 /* after publishing work: get another worker going if that is worth it */
 bool rt_any_queue_nonempty(void);
 void rt_global_push(struct rt_g *list); /* chained by sched_next */
+void rt_global_splice(const struct rt_chain *c);
 /* Run timers that are due and take what the poller has; for callers that are not running workers. */
 void rt_external_work(void);
 

@@ -16,6 +16,7 @@ enum {
 	COLOURS = 16, COLOUR_BYTES = 64,
 	BATCH = RT_STACK_CACHE / 2,
 	TRIM_MAX = 4096,
+	CARVE_MAX = RT_OS_PIECES_MAX, CARVE_SHARE = 16,
 };
 static const size_t slab_bytes = (size_t)1 << 30;
 
@@ -101,25 +102,37 @@ static bool grow_locked(struct class *c, unsigned k)
 	return false;
 }
 
-/* A slot that is in no list: cold or virgin. */
+/* A slot that was given back to the kernel; NULL: none. */
 static struct rt_g *take_cold_locked(struct class *c, unsigned k)
 {
-	if (c->n_cold > 0) {
-		struct rt_g *g = (struct rt_g *)c->cold[--c->n_cold];
-		struct slab *s = slab_of(c, g);
-		atomic_store_explicit(&s->warm[((char *)g - s->base) / stride(k)], 1, memory_order_release);
-		return g;
-	}
+	if (c->n_cold == 0)
+		return NULL;
+	struct rt_g *g = (struct rt_g *)c->cold[--c->n_cold];
+	struct slab *s = slab_of(c, g);
+	atomic_store_explicit(&s->warm[((char *)g - s->base) / stride(k)], 1, memory_order_release);
+	return g;
+}
+
+/* Virgin slots: one, or of many some more, in proportion to those there are. They are the caller's until they are warm. */
+struct piece_of_slab { struct slab *slab; uint32_t first, n; };
+
+static bool carve_locked(struct class *c, unsigned k, struct piece_of_slab *piece)
+{
 	struct slab *s = atomic_load_explicit(&c->slabs, memory_order_relaxed);
+
 	if (!s || s->carved == s->n_slots) {
 		if (!grow_locked(c, k))
-			return NULL;
+			return false;
 		s = atomic_load_explicit(&c->slabs, memory_order_relaxed);
 	}
-	uint32_t slot = s->carved++;
-	rt_os_guard(s->base + slot * stride(k), GUARD_BYTES);
-	atomic_store_explicit(&s->warm[slot], 1, memory_order_release);
-	return block_of(s, k, slot);
+	uint32_t n = 1 + (s->next ? CARVE_MAX : s->carved / CARVE_SHARE);
+	if (n > CARVE_MAX)
+		n = CARVE_MAX;
+	if (n > s->n_slots - s->carved)
+		n = s->n_slots - s->carved;
+	*piece = (struct piece_of_slab){ s, s->carved, n };
+	s->carved += n;
+	return true;
 }
 
 static void fill(struct rt_g *g, unsigned k)
@@ -131,6 +144,29 @@ static void fill(struct rt_g *g, unsigned k)
 	g->view.stack_hi = (uintptr_t)g;
 	g->stack_top = g;
 	g->stack_class = (uint8_t)k;
+}
+
+/* Guards and first pages for all in one call each: a page fault less, and a third of the guard. Chained by sched_next, the lowest first. */
+static struct rt_g *prepare(const struct piece_of_slab *piece, unsigned k)
+{
+	struct rt_os_piece guards[CARVE_MAX], tops[CARVE_MAX];
+	struct slab *s = piece->slab;
+	struct rt_g *list = NULL;
+
+	for (uint32_t i = 0; i < piece->n; i++) {
+		guards[i].at = s->base + (piece->first + i) * stride(k);
+		tops[i].at = s->base + (piece->first + i + 1) * stride(k) - PAGE;
+	}
+	rt_os_guard_many(guards, piece->n, GUARD_BYTES);
+	rt_os_touch_many(tops, piece->n, PAGE);
+	for (uint32_t i = piece->n; i-- > 0; ) {
+		struct rt_g *g = block_of(s, k, piece->first + i);
+		fill(g, k);
+		g->sched_next = list;
+		list = g;
+		atomic_store_explicit(&s->warm[piece->first + i], 1, memory_order_release);
+	}
+	return list;
 }
 
 /* For libtsan a stack used again is new memory. An order between the two goroutines would do too, but would hide races between them.
@@ -165,6 +201,15 @@ static void clear(struct rt_g *g)
 	g->view.stack_hi = (uintptr_t)g;
 	g->stack_top = g;
 	g->stack_class = k;
+}
+
+static void share(struct class *c, struct rt_g *first, struct rt_g *last, uint32_t n)
+{
+	rt_lock(&c->lock);
+	last->sched_next = c->shared;
+	c->shared = first;
+	c->n_shared += n;
+	rt_unlock(&c->lock);
 }
 
 struct rt_g *rt_stack_alloc(struct rt_stack_cache *cache, size_t stack_bytes)
@@ -208,20 +253,23 @@ struct rt_g *rt_stack_alloc(struct rt_stack_cache *cache, size_t stack_bytes)
 		return g;
 	}
 	c->low_water = 0;
+	struct piece_of_slab piece;
 	g = take_cold_locked(c, k);
+	bool carved = !g && carve_locked(c, k, &piece);
 	rt_unlock(&c->lock);
 	if (g)
 		fill(g, k);
+	if (!carved)
+		return g;
+	g = prepare(&piece, k);
+	if (g->sched_next && is_default && cache && !cache->first) {
+		cache->first = g->sched_next;
+		cache->count = piece.n - 1;
+	} else if (g->sched_next) {
+		share(c, g->sched_next, block_of(piece.slab, k, piece.first + piece.n - 1), piece.n - 1);
+	}
+	g->sched_next = NULL;
 	return g;
-}
-
-static void share(struct class *c, struct rt_g *first, struct rt_g *last, uint32_t n)
-{
-	rt_lock(&c->lock);
-	last->sched_next = c->shared;
-	c->shared = first;
-	c->n_shared += n;
-	rt_unlock(&c->lock);
 }
 
 void rt_stack_free(struct rt_stack_cache *cache, struct rt_g *g)

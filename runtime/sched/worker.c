@@ -32,6 +32,19 @@ void rt_global_push(struct rt_g *list)
 	rt_unlock(&rt_sched.lock);
 }
 
+void rt_global_splice(const struct rt_chain *c)
+{
+	rt_lock(&rt_sched.lock);
+	if (rt_sched.global.last)
+		rt_sched.global.last->sched_next = c->first;
+	else
+		rt_sched.global.first = c->first;
+	rt_sched.global.last = c->last;
+	rt_sched.global.count += c->n;
+	atomic_store_explicit(&rt_sched.n_global, rt_sched.global.count, memory_order_relaxed);
+	rt_unlock(&rt_sched.lock);
+}
+
 /* A fair share of the global queue: one to run, the rest into the own ring. */
 static struct rt_g *take_global(struct rt_m *m)
 {
@@ -43,8 +56,11 @@ static struct rt_g *take_global(struct rt_m *m)
 		uint32_t n = rt_sched.global.count / (uint32_t)atomic_load(&rt_sched.maxprocs);
 		if (n > RT_RUNQ_SIZE / 2)
 			n = RT_RUNQ_SIZE / 2;
-		for (; n > 0; n--)
-			rt_runq_push(&m->runq, rt_gqueue_pop(&rt_sched.global));
+		for (; n > 0; n--) {
+			struct rt_g *next = rt_gqueue_pop(&rt_sched.global);
+			__builtin_prefetch(next->ahead, 1);
+			rt_runq_push(&m->runq, next);
+		}
 	}
 	atomic_store_explicit(&rt_sched.n_global, rt_sched.global.count, memory_order_relaxed);
 	rt_unlock(&rt_sched.lock);
