@@ -170,7 +170,7 @@ struct rt_timer {
 	void    *chan;                          /* the channel it sends on, or NULL */
 	bool     is_func;                       /* has a user callback (room func/func_arg) */
 	void    *func, *func_arg;
-	uint32_t heap_index, heap_id;           /* time/heap.c */
+	uint32_t heap_id;                       /* time/heap.c */
 	uint64_t path;                          /* who its function's goroutine is, under a policy */
 	_Atomic uint32_t state;
 };

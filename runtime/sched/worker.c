@@ -273,7 +273,7 @@ static bool leave_idle(struct rt_m *m)
  * has passed for each that is armed, 250 at most. A few timers are as exact as the kernel's; many share the waking. Touched by the owner
  * of the poller only. */
 static int64_t timer_woke_ns;
-enum { SPACING_EACH_NS = 1000, SPACING_MAX_NS = 250000 };
+enum { SPACING_EACH_NS = 1000, SPACING_MAX_NS = 500000 };
 
 static int64_t timer_spacing_ns(void)
 {

@@ -1,6 +1,8 @@
 /* The deadline heap.
  *
- * heap_lock guards the array and every armed timer's heap_index; next_ns is the root's deadline, written under it, read anywhere.
+ * An entry is small, so that the four children of one share a cache line, and says of its timer only the id: timers[id] is the timer, places[id]
+ * its index in the heap. Sifting touches neither timers nor the stacks they lie on. A free id's place is the next free one.
+ * heap_lock guards the arrays and every armed timer's heap_id; next_ns is the root's deadline, written under it, read anywhere.
  * Who arms a new earliest timer fences and then looks for the owner of the poller, who fences after it became the owner and then
  * looks at next_ns: one of the two sees the other (worker.c, block_in_poller).
  * Firing is one thread's at a time (firing_lock); `firing` names the timer whose function runs, so that who stops it too late can
@@ -17,14 +19,19 @@
 #include "../sched/sched.h"
 
 enum { ARITY = 4, IDLE = 0, ARMED = 1 };
+#define NO_ID UINT32_MAX
 
-struct entry { int64_t when_ns; uint64_t seq; struct rt_timer *t; };
+struct entry { int64_t when_ns; uint32_t seq, id; };    /* seq: the order of arming, for equal deadlines */
 
 static struct rt_lock heap_lock, firing_lock;
-static struct entry  *heap;                     /* reserved once, committed by touch */
+static char          *reserved;                 /* once; committed by touch */
+static struct entry  *heap;                     /* heap[1] begins a cache line */
+static struct rt_timer **timers;
+static uint32_t      *places;
 static const size_t   heap_max = (size_t)64 << 20;
-static uint32_t       n_entries;
-static uint64_t       next_seq;
+static const size_t   reserved_bytes = 64 + heap_max * (sizeof *heap + sizeof *timers + sizeof *places);
+static uint32_t       n_entries, n_ids, free_id = NO_ID;
+static uint32_t       next_seq;
 static uint32_t       n_chan;                   /* of them, those that send on a channel */
 static _Atomic int64_t next_ns = INT64_MAX;
 static _Atomic uint32_t n_armed;                /* n_entries, to be read anywhere */
@@ -56,13 +63,13 @@ uint32_t rt_timers_count(void)
 
 static bool before(const struct entry *a, const struct entry *b)
 {
-	return a->when_ns < b->when_ns || (a->when_ns == b->when_ns && a->seq < b->seq);
+	return a->when_ns < b->when_ns || (a->when_ns == b->when_ns && (int32_t)(a->seq - b->seq) < 0);
 }
 
 static void place(uint32_t i, struct entry e)
 {
 	heap[i] = e;
-	e.t->heap_index = i;
+	places[e.id] = i;
 }
 
 static void sift_up(uint32_t i, struct entry e)
@@ -100,31 +107,46 @@ static void publish_next_locked(void)
 	atomic_store_explicit(&next_ns, n_entries ? heap[0].when_ns : INT64_MAX, memory_order_release);
 }
 
+static void reserve(void)
+{
+	if (!(reserved = rt_os_reserve(reserved_bytes)))
+		rt_refused("timers: no address space for the heap", ENOMEM);
+	heap = (struct entry *)(reserved + 64) - 1;
+	timers = (struct rt_timer **)(reserved + 64 + heap_max * sizeof *heap);
+	places = (uint32_t *)(timers + heap_max);
+}
+
 static void insert_locked(struct rt_timer *t)
 {
-	if (!heap && !(heap = rt_os_reserve(heap_max * sizeof *heap)))
-		rt_refused("timers: no address space for the heap", ENOMEM);
+	if (!heap)
+		reserve();
 	if (n_entries == heap_max)
 		rt_throw("timers: more than 64 Mi armed");
 	n_chan += t->chan != NULL;
 	atomic_store_explicit(&t->state, ARMED, memory_order_relaxed);
-	sift_up(n_entries++, (struct entry){ t->when_ns, next_seq++, t });
+	t->heap_id = free_id != NO_ID ? free_id : n_ids++;
+	if (free_id != NO_ID)
+		free_id = places[free_id];
+	timers[t->heap_id] = t;
+	sift_up(n_entries++, (struct entry){ t->when_ns, next_seq++, t->heap_id });
 	publish_next_locked();
 }
 
 static void remove_locked(struct rt_timer *t)
 {
-	uint32_t i = t->heap_index;
+	uint32_t id = t->heap_id, i = places[id];
 	struct entry last = heap[--n_entries];
 
 	n_chan -= t->chan != NULL;
 	atomic_store_explicit(&t->state, IDLE, memory_order_relaxed);
-	if (last.t != t) {
+	if (last.id != id) {
 		if (i > 0 && before(&last, &heap[(i - 1) / ARITY]))
 			sift_up(i, last);
 		else
 			sift_down(i, last);
 	}
+	places[id] = free_id;
+	free_id = id;
 	publish_next_locked();
 }
 
@@ -135,7 +157,7 @@ void rt_timer_start(struct rt_timer *t, int64_t when_ns)
 	if (rt_policy)
 		rt_policy_timer_armed(t);
 	insert_locked(t);
-	bool earliest = heap[0].t == t;
+	bool earliest = heap[0].id == t->heap_id;
 	rt_unlock(&heap_lock);
 	if (!earliest)
 		return;
@@ -175,7 +197,7 @@ static struct rt_timer *pop_due_locked(int64_t now_ns)
 {
 	if (!n_entries || heap[0].when_ns > now_ns)
 		return NULL;
-	struct rt_timer *t = heap[0].t;
+	struct rt_timer *t = timers[heap[0].id];
 	if (rt_policy) {
 		uint32_t ties = 0, pick;
 		for (uint32_t i = 0; i < n_entries; i++)
@@ -183,7 +205,7 @@ static struct rt_timer *pop_due_locked(int64_t now_ns)
 		pick = ties > 1 ? rt_choose(RT_CHOOSE_TIMER, ties) : 0;
 		for (uint32_t i = 0; i < n_entries; i++)
 			if (heap[i].when_ns == t->when_ns && pick-- == 0) {
-				t = heap[i].t;
+				t = timers[heap[i].id];
 				break;
 			}
 	}
@@ -281,7 +303,7 @@ bool rt_timers_can_act(void)
 	rt_lock(&heap_lock);
 	can = n_entries > n_chan;
 	for (uint32_t i = 0; i < n_entries && !can; i++)
-		can = rt_timer_chan_awaited && rt_timer_chan_awaited(heap[i].t->chan);
+		can = rt_timer_chan_awaited && rt_timer_chan_awaited(timers[heap[i].id]->chan);
 	rt_unlock(&heap_lock);
 	return can;
 }
@@ -290,12 +312,12 @@ void rt_timers_each(void (*visit)(const struct rt_timer *t, void *arg), void *ar
 {
 	rt_lock(&heap_lock);
 	for (uint32_t i = 0; i < n_entries; i++)
-		visit(heap[i].t, arg);
+		visit(timers[heap[i].id], arg);
 	rt_unlock(&heap_lock);
 }
 
 void rt_timers_range(uintptr_t *lo, uintptr_t *hi)
 {
-	*lo = (uintptr_t)heap;
-	*hi = heap ? (uintptr_t)(heap + heap_max) : 0;
+	*lo = (uintptr_t)reserved;
+	*hi = reserved ? (uintptr_t)reserved + reserved_bytes : 0;
 }
