@@ -217,6 +217,19 @@ static struct rt_timer *pop_due_locked(int64_t now_ns)
 	return t;
 }
 
+/* Of many, all have been out of the cache for long: the timers that may be the next but one, and the sleeper of the next. */
+static void fetch_ahead_locked(void)
+{
+	if (n_entries <= ARITY)
+		return;
+	for (uint32_t i = 1; i <= ARITY; i++)
+		__builtin_prefetch(timers[heap[i].id], 1);
+	const char *sleeper = (const char *)timers[heap[0].id]->sleeper;
+	if (sleeper)
+		for (size_t i = 0; i < sizeof(struct rt_g); i += 64)
+			__builtin_prefetch(sleeper + i, 1);
+}
+
 void rt_timers_run(int64_t now_ns)
 {
 	if (rt_timers_next() > now_ns || !rt_trylock(&firing_lock))
@@ -225,6 +238,8 @@ void rt_timers_run(int64_t now_ns)
 		rt_lock(&heap_lock);
 		struct rt_timer *t = pop_due_locked(now_ns);
 		atomic_store_explicit(&firing, t, memory_order_relaxed);
+		if (t)
+			fetch_ahead_locked();
 		rt_unlock(&heap_lock);
 		if (!t)
 			break;
