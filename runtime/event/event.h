@@ -119,7 +119,11 @@ struct rt_observer {
 };
 
 /* NULL without a detector. Written once, before the first goroutine is started. */
+#if !defined(RT_NO_OBSERVER) || defined(RT_OBSERVER_WRITER)
 extern const struct rt_observer *rt_observer __attribute__((visibility("hidden")));
+#else   /* for one measurement only, tests/bench/run --bare: what would it cost if nobody could watch? */
+static const struct rt_observer *const rt_observer = NULL;
+#endif
 
 #define RT_EVENT(name, ...) \
 	do { if (__builtin_expect(rt_observer != NULL, 0)) rt_observer->name(__VA_ARGS__); } while (0)

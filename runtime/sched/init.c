@@ -1,4 +1,5 @@
 /* The first use: the observer, goroutine 1, the first worker. */
+#define RT_OBSERVER_WRITER
 #include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>

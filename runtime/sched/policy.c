@@ -3,6 +3,7 @@
  *
  * Two ways to the next goroutine: direct, from a point or a park, if nothing outside wants a look; else through the scheduler's context,
  * where no lock of the program's objects is held, so that timers may fire and descriptors be served. */
+#define RT_OBSERVER_WRITER
 #include "policy.h"
 
 #include <errno.h>
