@@ -8,8 +8,9 @@
  * A read that leaves nothing behind says so (TCP_INQ) and notes the count: until it changes, the next read need not try.
  *
  * The program may close(2) and reopen a number behind our back: the kernel forgets the old registration. So one that is parked on is in doubt
- * until it has been renewed (EPOLL_CTL_MOD, which also reports present readiness; ADD when that says ENOENT): when nobody runs any more and the
- * poller is about to block, or doubt_ns after the first of the doubted was parked on.
+ * until it has been renewed (EPOLL_CTL_MOD, which also reports present readiness; ADD when that says ENOENT): when the last running worker goes
+ * to rest, whether to the poller or because another is there already, or doubt_ns after the first of the doubted was parked on: by any
+ * worker that looks for events, by one at rest, and by sysmon.
  * Waiters are always contended: an event of the other direction, a deadline and a close may come at once. */
 #include "poll.h"
 
@@ -205,30 +206,34 @@ static struct rt_g *renew_doubted(void)
 	return list;
 }
 
-/* Before the poller looks for events, for at most *timeout_ns. */
-static struct rt_g *settle_doubts(int64_t *timeout_ns)
+int64_t rt_poll_doubt_ns(void)
 {
 	int64_t since_ns = atomic_load_explicit(&doubted_since_ns, memory_order_relaxed), left_ns;
 
 	if (since_ns == 0)
-		return NULL;
+		return -1;
 	left_ns = since_ns + doubt_ns - rt_now_ns();
-	if (left_ns > 0 && (*timeout_ns == 0 || atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) > 0)) {
-		if (*timeout_ns < 0 || *timeout_ns > left_ns)
-			*timeout_ns = left_ns;
-		return NULL;
-	}
-	struct rt_g *list = renew_doubted();
-	if (list)
-		*timeout_ns = 0;
-	return list;
+	return left_ns > 0 ? left_ns : 0;
+}
+
+struct rt_g *rt_poll_settle(bool at_once)
+{
+	int64_t left_ns = rt_poll_doubt_ns();
+
+	return left_ns == 0 || (left_ns > 0 && at_once) ? renew_doubted() : NULL;
 }
 
 struct rt_g *rt_poll(int64_t timeout_ns)
 {
 	struct epoll_event events[EVENTS_MAX];
 	bool may_block = timeout_ns != 0;
-	struct rt_g *list = settle_doubts(&timeout_ns);
+	struct rt_g *list = rt_poll_settle(may_block && atomic_load_explicit(&rt_sched.n_running, memory_order_relaxed) == 0);
+	int64_t doubt_left_ns = rt_poll_doubt_ns();
+
+	if (list)
+		timeout_ns = 0;
+	else if (may_block && doubt_left_ns >= 0 && (timeout_ns < 0 || timeout_ns > doubt_left_ns))
+		timeout_ns = doubt_left_ns;
 	int timeout_ms = timeout_ns < 0 ? -1 : 0;
 	uint64_t count;
 	int n;

@@ -33,6 +33,9 @@ int64_t rt_fd_deadline(int fd, bool write);
 int  rt_poll_init(void);
 /* Collect goroutines made ready (chained by sched_next, fired and dequeued). timeout_ns 0: do not block; -1: for ever. */
 struct rt_g *rt_poll(int64_t timeout_ns);
+/* Renew the registrations in doubt if it is time, or at once. Returns as rt_poll. */
+struct rt_g *rt_poll_settle(bool at_once);
+int64_t rt_poll_doubt_ns(void);         /* until it is time; -1: nothing is in doubt */
 void rt_poll_wake(void);                /* end a blocking rt_poll; any thread */
 uint32_t rt_poll_waiters(void);         /* goroutines waiting for descriptors */
 void rt_poll_after_fork(void);          /* in the child: a poller of its own */

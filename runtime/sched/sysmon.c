@@ -175,6 +175,12 @@ static enum finding look_at_all(int64_t now, bool *moved)
 		if (found > most)
 			most = found;
 	}
+	if (rt_poll_doubt_ns() == 0) {
+		atomic_fetch_add(&rt_sched.external_busy, 1);
+		rt_ready_list(rt_poll_settle(false));
+		atomic_fetch_sub(&rt_sched.external_busy, 1);
+		rt_deadlock_check();
+	}
 	if (!atomic_load(&rt_sched.poller) && !atomic_load(&rt_sched.n_held)) {
 		/* Idle workers, but none in the poller: the former owner found work. */
 		rt_lock(&rt_sched.lock);

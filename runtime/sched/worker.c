@@ -350,6 +350,19 @@ static void stay_out_of_poller(struct rt_m *m)
 	atomic_fetch_sub_explicit(&rt_sched.n_held, 1, memory_order_relaxed);
 }
 
+/* The owner of the poller may have gone to sleep before somebody parked on a registration that is in doubt: then it is for who rests next to renew
+ * it, at once if nobody runs. False: nothing was in doubt. */
+static bool settle_beside_poller(void)
+{
+	if (rt_poll_doubt_ns() < 0)
+		return false;
+	atomic_fetch_add(&rt_sched.external_busy, 1);
+	rt_ready_list(rt_poll_settle(atomic_load(&rt_sched.n_running) == 0));
+	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	rt_deadlock_check();
+	return true;
+}
+
 /* m is in the idle list. Returns when it is not any more. */
 static void rest(struct rt_m *m)
 {
@@ -369,7 +382,9 @@ static void rest(struct rt_m *m)
 			if (rt_any_queue_nonempty() && leave_idle(m))
 				break;
 		} else {
-			rt_os_futex_wait(&m->wake, 0, -1);
+			if (settle_beside_poller() && rt_any_queue_nonempty() && leave_idle(m))
+				break;
+			rt_os_futex_wait(&m->wake, 0, rt_poll_doubt_ns());
 		}
 		atomic_exchange(&m->wake, 0);
 	}
