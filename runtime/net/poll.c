@@ -36,6 +36,7 @@ struct rt_fd {
 	struct rt_lock  lock;
 	uint32_t        registered_in;          /* the epoll instance (`instance`) that has it; 0: none */
 	uint32_t        interest;               /* epoll's events; grows with what is waited for */
+	bool            asked_rest;             /* by us */
 	_Atomic bool    tells_rest;             /* TCP_INQ is on */
 	_Atomic bool    ended;                  /* an end or an error was reported: reads always try */
 	uint32_t        doubted_in;             /* in the list of doubted, and of which instance; 0: not */
@@ -144,9 +145,20 @@ static struct rt_fd *record(int fd)
 static void forget_locked(struct rt_fd *f)
 {
 	f->registered_in = f->interest = 0;
-	f->tells_rest = f->ended = false;
+	f->asked_rest = f->tells_rest = f->ended = false;
 	for (int dir = READ; dir <= WRITE; dir++)
 		atomic_fetch_add_explicit(&f->edges[dir], 1, memory_order_release);
+}
+
+/* Unless the program has asked already. */
+static void ask_rest_locked(struct rt_fd *f, int fd)
+{
+	int is_on = 0;
+	socklen_t bytes = sizeof is_on;
+
+	f->asked_rest = getsockopt(fd, IPPROTO_TCP, TCP_INQ, &is_on, &bytes) == 0 && !is_on &&
+	                setsockopt(fd, IPPROTO_TCP, TCP_INQ, &(int){ 1 }, sizeof(int)) == 0;
+	f->tells_rest = is_on || f->asked_rest;
 }
 
 static int renew_locked(struct rt_fd *f, int fd)
@@ -167,7 +179,7 @@ static int renew_locked(struct rt_fd *f, int fd)
 	}
 	f->registered_in = instance;
 	if (!was_registered)
-		f->tells_rest = setsockopt(fd, IPPROTO_TCP, TCP_INQ, &(int){ 1 }, sizeof(int)) == 0;
+		ask_rest_locked(f, fd);
 	return 0;
 }
 
@@ -333,6 +345,20 @@ bool rt_fd_tells_rest(int fd)
 	struct rt_fd *f = record(fd);
 
 	return f && rt_ready_to_run() && atomic_load_explicit(&f->tells_rest, memory_order_relaxed);
+}
+
+void rt_fd_ask_no_rest(int fd)
+{
+	struct rt_fd *f = record(fd);
+
+	if (!f || !rt_ready_to_run())
+		return;
+	rt_lock(&f->lock);
+	if (f->asked_rest) {
+		setsockopt(fd, IPPROTO_TCP, TCP_INQ, &(int){ 0 }, sizeof(int));
+		f->asked_rest = f->tells_rest = false;
+	}
+	rt_unlock(&f->lock);
 }
 
 void rt_fd_drained(int fd, struct rt_fd_seen seen)

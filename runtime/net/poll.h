@@ -12,6 +12,7 @@ struct rt_fd_seen { uint32_t edges[2]; };
 struct rt_fd_seen rt_fd_see(int fd);
 /* Reads: recvmsg on fd tells what it leaves (TCP_INQ); nothing was left by a read that began when `seen` was; nothing has come since `seen`. */
 bool rt_fd_tells_rest(int fd);
+void rt_fd_ask_no_rest(int fd);         /* the program looks at control messages itself */
 void rt_fd_drained(int fd, struct rt_fd_seen seen);
 bool rt_fd_is_drained(int fd, struct rt_fd_seen seen);
 

@@ -154,6 +154,10 @@ struct msg_io {
 static ssize_t recvmsg_once(int fd, const struct rt_io *io)
 {
 	const struct msg_io *m = (const void *)io;
+
+	if (m->msg->msg_controllen != 0 && rt_fd_tells_rest(fd))
+		rt_fd_ask_no_rest(fd);
+
 	ssize_t n = recvmsg(fd, m->msg, io->flags | MSG_DONTWAIT);
 
 	return n < 0 ? -errno : n;

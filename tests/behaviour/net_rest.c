@@ -128,6 +128,25 @@ static void other_file_under_the_number(bool pipe_instead)
 	EXPECT_EQ(csp_close_fd(far), 0);
 }
 
+/* What the library has asked the kernel for is not the program's to see. */
+static void no_message_of_ours(void)
+{
+	int near, far;
+	char c, control[64];
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+
+	connected(&near, &far);
+	csp_go(write_later, far, "y");
+	EXPECT_EQ(csp_recvmsg(near, &msg, 0), 1);
+	EXPECT_EQ(msg.msg_controllen, 0);
+	csp_go(write_later, far, "z");
+	EXPECT_EQ(csp_read(near, &c, 1), 1);
+	EXPECT_EQ(c, 'z');
+	csp_close_fd(near);
+	csp_close_fd(far);
+}
+
 int main(void)
 {
 	socklen_t bytes = sizeof addr;
@@ -140,6 +159,7 @@ int main(void)
 	for (int round = 0; round < 2; round++) {
 		set_busy(round == 1);
 		data_wakes();
+		no_message_of_ours();
 		for (int i = 0; i < 4; i++)
 			end_wakes(i & 1, i & 2);
 		other_file_under_the_number(false);
