@@ -16,6 +16,7 @@ static const struct command {
 	{ "cc", "compile and link C with checking (CC=\"cspcheck cc\" make)", cmd_cc },
 	{ "db", "info | sql QUERY: look into the results database", cmd_db },
 	{ "deadlocks", "list the deadlocks found so far", cmd_deadlocks },
+	{ "diff", "what is new, fixed, unchanged between two sessions or databases", cmd_diff },
 	{ "doctor", "examine compiler, libraries, kernel and debug information", cmd_doctor },
 	{ "dump", "print the goroutines and verdicts of a live process", cmd_dump },
 	{ "explain", "what a rule means, an example, how to mend it", cmd_explain },

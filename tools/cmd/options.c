@@ -16,7 +16,7 @@ static const struct argp_option table[] = {
 	{ "no-db", KEY_NO_DB, NULL, 0, "do not keep results", 10 },
 	{ "suppressions", KEY_SUPPRESSIONS, "FILE", 0, "findings that are not to be told, a rule a line (default " FILTER_SUPPRESSIONS_DEFAULT " if there is one)", 10 },
 	{ "baseline", KEY_BASELINE, "FILE", 0, "findings that are known and do not fail (default " BASELINE_DEFAULT " if there is one)", 10 },
-	{ "format", KEY_FORMAT, "FORMAT", 0, "human, go or json (default human)", 11 },
+	{ "format", KEY_FORMAT, "FORMAT", 0, "human, go, json or dot (default human)", 11 },
 	{ "output", 'o', "FILE", 0, "write the report to FILE", 11 },
 	{ "source-root", KEY_SOURCE_ROOT, "DIR", 0, "print file names relative to DIR (default: the working directory)", 11 },
 	{ "color", KEY_COLOR, "WHEN", 0, "auto, always or never", 11 },
@@ -54,7 +54,7 @@ parse(int key, char *arg, struct argp_state *state)
 	case 'v': o->verbose = true; break;
 	case KEY_FORMAT:
 		if (!format_parse(arg, &o->format))
-			options_refuse(state->name, "--format is human, go or json, not '%s'", arg);
+			options_refuse(state->name, "--format is human, go, json or dot, not '%s'", arg);
 		break;
 	case KEY_COLOR:
 		if (!text_parse_colour(arg, &o->colour))

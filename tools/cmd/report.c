@@ -1,7 +1,7 @@
-/* cspcheck report list|show, and the shortcuts races, deadlocks, leaks. They read the database and print to stdout. */
+/* cspcheck report list|show, and the shortcuts races and deadlocks. They read the database and print to stdout. */
 #include "cmd/cmd.h"
 
-#include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -15,15 +15,41 @@
 struct report {
 	struct options options;
 	char **words; int n_words;
+	const char *rule, *proof, *match;
+	long top;
+	bool last, failing;
+};
+
+enum { KEY_RULE = 0x2000, KEY_PROOF, KEY_MATCH, KEY_TOP, KEY_LAST, KEY_FAILING };
+
+static const struct argp_option table[] = {
+	{ "rule", KEY_RULE, "RULE", 0, "only this rule; * stands for any text: CSP1*", 1 },
+	{ "proof", KEY_PROOF, "P", 0, "only this proof class (P0 to P3, S1, S2, L)", 1 },
+	{ "match", KEY_MATCH, "TEXT", 0, "only where title or site contain TEXT", 1 },
+	{ "last", KEY_LAST, NULL, 0, "only what the last session saw", 1 },
+	{ "failing", KEY_FAILING, NULL, 0, "without notes", 1 },
+	{ "top", KEY_TOP, "N", 0, "the N that occurred most often", 1 },
+	{ 0 }
 };
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
 	struct report *r = state->input;
+	char *end;
 
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &r->options; break;
+	case KEY_RULE: r->rule = arg; break;
+	case KEY_PROOF: r->proof = arg; break;
+	case KEY_MATCH: r->match = arg; break;
+	case KEY_LAST: r->last = true; break;
+	case KEY_FAILING: r->failing = true; break;
+	case KEY_TOP:
+		r->top = strtol(arg, &end, 10);
+		if (*end || r->top < 1)
+			options_refuse(state->name, "--top wants a number from 1, not '%s'", arg);
+		break;
 	case ARGP_KEY_ARG:
 		r->words[r->n_words++] = arg;
 		break;
@@ -55,6 +81,8 @@ write_finding(FILE *to, const struct options *o, const struct view *v, const str
 		human_finding(to, v, f);
 	} else if (o->format == FORMAT_GO) {
 		go_finding(to, v, f);
+	} else if (o->format == FORMAT_DOT) {
+		dot_finding(to, v, f);
 	} else {
 		json_t *doc = json_pack("{si s[o]}", "version", 1, "findings", json_finding(v, f));
 		json_dumpf(doc, to, JSON_INDENT(1));
@@ -63,42 +91,78 @@ write_finding(FILE *to, const struct options *o, const struct view *v, const str
 	}
 }
 
+static int
+by_occurrences(const void *a, const void *b)
+{
+	const struct issue *x = a, *y = b;
+	return x->occurrences != y->occurrences ? (x->occurrences < y->occurrences ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
+}
+
+/* Keeps what the filters let through; returns how many. */
+static long
+filter_issues(const struct report *r, struct issue *issues, long n, int64_t newest)
+{
+	long kept = 0;
+
+	for (long i = 0; i < n; i++) {
+		char rule[16];
+		snprintf(rule, sizeof(rule), "CSP%u", issues[i].rule);
+		if ((r->rule && fnmatch(r->rule, rule, 0) != 0 && strcmp(r->rule, rule + 3)) || (r->proof && (!issues[i].proof || strcmp(r->proof, issues[i].proof)))
+		    || (r->match && !strstr(issues[i].title, r->match) && !strstr(issues[i].site, r->match)) || (r->last && issues[i].last_session != newest)
+		    || (r->failing && !issues[i].gate))
+			continue;
+		issues[kept++] = issues[i];
+	}
+	if (r->top && kept > r->top) {
+		qsort(issues, (size_t)kept, sizeof(*issues), by_occurrences);
+		kept = r->top;
+	}
+	return kept;
+}
+
+static int
+list(struct store *s, const struct report *r, const struct view *v, unsigned kinds, FILE *to, struct obstack *mem)
+{
+	struct issue *issues;
+	long n = store_list(s, kinds, mem, &issues);
+
+	if (n < 0) {
+		fprintf(stderr, "cspcheck: cannot read %s: %s\n", r->options.db, s->error);
+		return EX_DATAERR;
+	}
+	n = filter_issues(r, issues, n, store_newest_session(s));
+	if (r->options.format == FORMAT_DOT)
+		for (long i = 0; i < n; i++) {
+			const struct finding *f = store_load(s, issues[i].id, mem);
+			if (f && f->n_edges)
+				dot_finding(to, v, f);
+		}
+	else
+		write_issues(to, &r->options, v, issues, n);
+	return 0;
+}
+
 /* One issue if id, else the list of kinds. */
 static int
-report(const struct options *o, const char *id, unsigned kinds)
+report(const struct report *r, const char *id, unsigned kinds)
 {
+	const struct options *o = &r->options;
 	struct store s;
 	struct obstack mem;
-	struct issue *issues;
-	FILE *to = stdout;
 	int status = results_open(&s, o);
 
 	if (status)
 		return status;
-	if (o->output && !(to = fopen(o->output, "we"))) {
-		fprintf(stderr, "cspcheck: cannot write %s: %s\n", o->output, strerror(errno));
-		store_close(&s);
-		return EX_CANTCREAT;
-	}
+	FILE *to = results_output(o, &status);
 	obstack_init(&mem);
-	const struct view v = { text_use_colour(o->colour, fileno(to)), o->verbose, o->source_root, text_width(fileno(to)), id ? store_rerun(&s, id, &mem) : NULL };
-	if (id) {
-		const struct finding *f = results_finding(&s, o, id, &mem);
+	if (to) {
+		const struct view v = { text_use_colour(o->colour, fileno(to)), o->verbose, o->source_root, text_width(fileno(to)), id ? store_rerun(&s, id, &mem) : NULL };
+		const struct finding *f = id ? results_finding(&s, o, id, &mem) : NULL;
 		if (f)
 			write_finding(to, o, &v, f);
-		status = f ? 0 : EX_USAGE;
-	} else {
-		long n = store_list(&s, kinds, &mem, &issues);
-		if (n >= 0)
-			write_issues(to, o, &v, issues, n);
-		else
-			fprintf(stderr, "cspcheck: cannot read %s: %s\n", o->db, s.error);
-		status = n >= 0 ? 0 : EX_DATAERR;
+		status = id ? (f ? 0 : EX_USAGE) : list(&s, r, &v, kinds, to, &mem);
 	}
-	if (fflush(to) || ferror(to))
-		status = EX_IOERR;
-	if (to != stdout)
-		fclose(to);
+	status = results_output_done(o, to, status);
 	obstack_free(&mem, NULL);
 	store_close(&s);
 	return status;
@@ -108,7 +172,7 @@ static void
 parse_words(struct report *r, int argc, char **argv, const char *args, const char *doc)
 {
 	static const struct argp_child children[] = { { &options_argp, 0, NULL, 0 }, { 0 } };
-	const struct argp argp = { NULL, parse, args, doc, children, NULL, NULL };
+	const struct argp argp = { table, parse, args, doc, children, NULL, NULL };
 
 	options_init(&r->options);
 	r->words = calloc((size_t)argc + 1, sizeof(*r->words));
@@ -126,12 +190,12 @@ cmd_report(int argc, char **argv)
 
 	parse_words(&r, argc, argv, "list\nshow ID", "Print what is in the results database.\v"
 		"ID is a number of the list, or the beginning of a fingerprint.\n\nExamples:\n"
-		"  cspcheck report list\n  cspcheck report show 41\n  cspcheck report show 41 --format go\n");
+		"  cspcheck report list\n  cspcheck report show 41\n  cspcheck report show 41 --format go\n  cspcheck report list --rule 'CSP1*' --last\n  cspcheck report show 41 --format dot | dot -Tsvg > waits.svg\n");
 	const char *what = r.n_words ? r.words[0] : "list";
 	if (!strcmp(what, "list") && r.n_words <= 1)
-		status = report(&r.options, NULL, 0);
+		status = report(&r, NULL, 0);
 	else if (!strcmp(what, "show") && r.n_words == 2)
-		status = report(&r.options, r.words[1], 0);
+		status = report(&r, r.words[1], 0);
 	else if (!strcmp(what, "show"))
 		options_refuse(argv[0], "show wants one ID");
 	else
@@ -148,8 +212,9 @@ shortcut(int argc, char **argv, unsigned kinds, const char *doc)
 	parse_words(&r, argc, argv, "", doc);
 	if (r.n_words)
 		options_refuse(argv[0], "takes no arguments");
+	int status = report(&r, NULL, kinds);
 	free(r.words);
-	return report(&r.options, NULL, kinds);
+	return status;
 }
 
 int
@@ -162,10 +227,4 @@ int
 cmd_deadlocks(int argc, char **argv)
 {
 	return shortcut(argc, argv, 1u << RULE_DEADLOCK, "List the deadlocks in the results database.");
-}
-
-int
-cmd_leaks(int argc, char **argv)
-{
-	return shortcut(argc, argv, 1u << RULE_LEAK, "List the goroutine leaks in the results database; goroutines that leaked in the same way are one line.");
 }

@@ -1,5 +1,7 @@
 #include "cmd/results.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sysexits.h>
 
 int
@@ -25,4 +27,31 @@ results_finding(struct store *s, const struct options *o, const char *id, struct
 	if (!f)
 		fprintf(stderr, "cspcheck: no issue '%s' in %s; `cspcheck report list' shows all\n", id, o->db);
 	return f;
+}
+
+FILE *
+results_output(const struct options *o, int *status)
+{
+	FILE *to = o->output ? fopen(o->output, "we") : stdout;
+
+	if (!to) {
+		fprintf(stderr, "cspcheck: cannot write %s: %s\n", o->output, strerror(errno));
+		*status = EX_CANTCREAT;
+	}
+	return to;
+}
+
+int
+results_output_done(const struct options *o, FILE *to, int status)
+{
+	if (!to)
+		return status;
+	bool bad = fflush(to) != 0 || ferror(to);
+	if (to != stdout && fclose(to) != 0)
+		bad = true;
+	if (bad && status == 0) {
+		fprintf(stderr, "cspcheck: cannot write %s: %s\n", o->output ? o->output : "to standard output", strerror(errno));
+		status = EX_IOERR;
+	}
+	return status;
 }

@@ -9,7 +9,7 @@
 #include "format/text.h"
 #include "store/store.h"
 
-enum format { FORMAT_HUMAN, FORMAT_GO, FORMAT_JSON };
+enum format { FORMAT_HUMAN, FORMAT_GO, FORMAT_JSON, FORMAT_DOT };
 
 struct view {
 	bool colour;
@@ -27,6 +27,9 @@ void human_list(FILE *to, const struct view *v, const struct issue *issues, long
 
 /* Go's own texts: a race report; for other findings the fatal line and the goroutines as in a dump. */
 void go_finding(FILE *to, const struct view *v, const struct finding *f);
+
+/* The wait-for graph as a graph of graphviz. */
+void dot_finding(FILE *to, const struct view *v, const struct finding *f);
 
 /* The objects that docs/json.md describes. */
 json_t *json_finding(const struct view *v, const struct finding *f);

@@ -5,9 +5,9 @@
 bool
 format_parse(const char *s, enum format *out)
 {
-	static const char *const words[] = { "human", "go", "json" };
+	static const char *const words[] = { "human", "go", "json", "dot" };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (!strcmp(s, words[i])) {
 			*out = (enum format)i;
 			return true;

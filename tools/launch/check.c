@@ -62,6 +62,8 @@ print_finding(struct check *c, const struct finding *f, const struct process *p)
 	v.rerun = rerun;
 	if (c->options->format == FORMAT_GO)
 		go_finding(m, &v, f);
+	else if (c->options->format == FORMAT_DOT)
+		dot_finding(m, &v, f);
 	else
 		human_finding(m, &v, f);
 	fclose(m);

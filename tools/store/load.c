@@ -259,13 +259,13 @@ store_sessions(struct store *s)
 	return one_number(s, "SELECT count(*) FROM session");
 }
 
-long
-store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **out)
+static long
+list(struct store *s, int64_t session, unsigned kinds, struct obstack *mem, struct issue **out)
 {
 	sqlite3_stmt *q = store_query(s, "SELECT i.id, i.rule, i.fp, i.title, i.site, max(r.proof), "
 		"strftime('%Y-%m-%d %H:%M:%S', a.started_ns / 1000000000, 'unixepoch'), strftime('%Y-%m-%d %H:%M:%S', b.started_ns / 1000000000, 'unixepoch'), "
 		"sum(r.occurrences), count(DISTINCT run.session_id), max(r.gate), i.last_session FROM issue i JOIN report r ON r.issue_id = i.id JOIN run ON run.id = r.run_id "
-		"JOIN session a ON a.id = i.first_session JOIN session b ON b.id = i.last_session GROUP BY i.id ORDER BY i.id", "");
+		"JOIN session a ON a.id = i.first_session JOIN session b ON b.id = i.last_session WHERE ?1 = 0 OR run.session_id = ?1 GROUP BY i.id ORDER BY i.id", "i", session);
 	struct obstack rows;
 	long n = 0;
 
@@ -293,6 +293,40 @@ store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **
 	*out = obstack_copy(mem, obstack_base(&rows), (int)((size_t)n * sizeof(**out)));
 	obstack_free(&rows, NULL);
 	return n;
+}
+
+long
+store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **out)
+{
+	return list(s, 0, kinds, mem, out);
+}
+
+long
+store_list_session(struct store *s, int64_t session, struct obstack *mem, struct issue **out)
+{
+	return list(s, session, 0, mem, out);
+}
+
+static int64_t
+number_of(struct store *s, const char *sql, int64_t argument)
+{
+	sqlite3_stmt *q = store_query(s, sql, "i", argument);
+	int64_t v = next(q) ? sqlite3_column_int64(q, 0) : 0;
+
+	sqlite3_finalize(q);
+	return v;
+}
+
+bool
+store_has_session(struct store *s, int64_t session)
+{
+	return number_of(s, "SELECT count(*) FROM session WHERE id = ?", session) != 0;
+}
+
+int64_t
+store_nth_session(struct store *s, int64_t back)
+{
+	return number_of(s, "SELECT id FROM session ORDER BY id DESC LIMIT 1 OFFSET ?", back);
 }
 
 int64_t

@@ -47,6 +47,21 @@ struct issue {
 };
 /* Issues of the kinds in `kinds` (bit 1 << rule_kind; 0 for all), oldest first. Returns how many, or -1. */
 long store_list(struct store *s, unsigned kinds, struct obstack *mem, struct issue **out);
+/* The same, what one session saw only; occurrences and sessions are that session's. */
+long store_list_session(struct store *s, int64_t session, struct obstack *mem, struct issue **out);
+bool store_has_session(struct store *s, int64_t session);
+/* Counted back from the newest, which is 0; 0 if there are not so many. */
+int64_t store_nth_session(struct store *s, int64_t back);
+/* Leaks with what is told of their latest report: who started the first goroutine, what it waits for, and the functions of those who could
+ * have woken it, "" where that is not known. Most goroutines first. */
+struct leak {
+	int64_t  id, blocked_ns;
+	uint32_t rule;
+	const char *title, *site, *proof, *creator, *object, *wakers;
+	uint64_t goroutines, runs;
+	bool gate;
+};
+long store_leaks(struct store *s, struct obstack *mem, struct leak **out);
 /* Number of the newest session, and how many there are; 0 for none. */
 int64_t store_newest_session(struct store *s);
 int64_t store_sessions(struct store *s);
