@@ -79,7 +79,7 @@ typedef struct csp_go_options {
 } csp_go_options;
 
 /* csp_go(f, args...): start a goroutine that calls f(args...), arguments converted and checked as in a call. They are evaluated and copied
- * now; structs go by value (up to 4 KiB of arguments; more of them is cut off). f is any function or function pointer whose result is not a struct; the result is dropped.
+ * now; structs go by value, of any size (vectors of more than 16 bytes do not). f is any function or function pointer whose result is not a struct; the result is dropped.
  * csp_go_opt(&options, f, args...): the same with options (in parentheses if they contain a comma). Never parks. No memory left: "fatal error", exit status 2.
  * Source: Go spec, "Go statements". */
 
@@ -321,12 +321,13 @@ CSP_API void csp_expect_leak(void);                     /* this goroutine is mea
 
 /* csp_go through f's own type: the call is compiled as a call of f, so that the compiler checks, converts and places the arguments; but what
  * is called is the entry, which finds this descriptor in the static chain and copies the argument registers and stack arguments
- * into the new goroutine. (Stack arguments lie below every variable of the caller, so they end before the descriptor.)
+ * into the new goroutine. Where stack arguments may be, the descriptor is an array of variable length: those lie next above the outgoing
+ * arguments, below all other variables, so its address tells where the arguments end, and nothing else of the caller's frame is copied.
  * A constant pointer, because gcc traps a direct call through another type. */
 struct csp_go_desc_ {
 	void                 (*fn)(void);
 	const csp_go_options  *options;
-	size_t                 stack_bytes_max; /* what may lie on the stack */
+	size_t                 stack_bytes_max; /* what may lie on the stack; 0: all arguments are in registers */
 };
 extern CSP_API void (*const csp_go_entry_)(void);
 
@@ -493,14 +494,25 @@ template <typename R, typename A> inline void *csp_defer_arg_(R (*)(A), csp_chan
 	((void)(__typeof__((f)args))0, (void)__builtin_call_with_static_chain(((__typeof__(&*(f)))csp_go_entry_)args, \
 		&(struct csp_go_desc_){ (void (*)(void))(f), options, bytes }))
 #define CSP_GO_0_(options, f)      CSP_GO_CALL_(options, f, 0, ())
-#define CSP_GO_1_(options, f, a)   CSP_GO_CALL_(options, f, CSP_IN_REGISTER_(f, a) ? 0 : (sizeof(CSP_TYPE_(a)) + 31) * \
-	sizeof(char[sizeof(CSP_TYPE_(a)) <= 4096 ? 1 : -1]), (a))
-/* A scalar of at most 8 bytes, or any pointer, for a parameter that is no wider: nothing of the caller's frame need be copied, nor be seen there by
- * the leak check. */
+#define CSP_GO_1_(options, f, a)   CSP_GO_STACK_(options, f, CSP_IN_REGISTER_(f, a) ? 0 : SIZE_MAX, (a), CSP_UNIQUE_(csp_one_), CSP_UNIQUE_(csp_desc_))
+/* A scalar of at most 8 bytes, or any pointer, for a parameter that is no wider. */
 #define CSP_IN_REGISTER_(f, a) (sizeof(CSP_TYPE_(a)) <= 8 && __builtin_classify_type(*(CSP_TYPE_(a) *)0) <= 8 && \
 	(__builtin_types_compatible_p(__typeof__(&*(f)), __typeof__((f)(a)) (*)(CSP_TYPE_(a))) || \
 	 __builtin_types_compatible_p(__typeof__(&*(f)), __typeof__((f)(a)) (*)(void *))))
-#define CSP_GO_N_(options, f, ...) CSP_GO_CALL_(options, f, 4096, (__VA_ARGS__))
+#define CSP_GO_N_(options, f, ...) CSP_GO_STACK_(options, f, SIZE_MAX, (__VA_ARGS__), CSP_UNIQUE_(csp_one_), CSP_UNIQUE_(csp_desc_))
+/* The compiler must not learn that the length is 1: it would make the array an ordinary variable. clang's -Wvla looks into system headers. */
+#ifdef __clang__
+#define CSP_VLA_(declaration) \
+	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wvla\"") declaration _Pragma("clang diagnostic pop")
+#else
+#define CSP_VLA_(declaration) declaration
+#endif
+#define CSP_GO_STACK_(options, f, bytes, args, one, desc) __extension__({ \
+	size_t one = 1; __asm__("" : "+r"(one)); \
+	CSP_VLA_(struct csp_go_desc_ desc[one];) \
+	(void)(__typeof__((f)args))0; \
+	*desc = (struct csp_go_desc_){ (void (*)(void))(f), options, bytes }; \
+	(void)__builtin_call_with_static_chain(((__typeof__(&*(f)))csp_go_entry_)args, desc); })
 /* f alone, with one argument, or more? (Up to 63 commas, those inside braces included.) */
 #define csp_go(...)              CSP_CAT_(CSP_GO_, CSP_ARGS_(__VA_ARGS__))(NULL, __VA_ARGS__)
 #define csp_go_opt(options, ...) CSP_CAT_(CSP_GO_, CSP_ARGS_(__VA_ARGS__))(options, __VA_ARGS__)

@@ -61,6 +61,7 @@ rt_go_thunk:                                    /* void rt_go_thunk(void *regs) 
 	testq %rcx, %rcx                        /* a multiple of 16 */
 	jz 1f
 	subq %rcx, %rsp
+	andq $-64, %rsp                         /* as the caller had it, for arguments that want more than 16 */
 	leaq 192(%r10), %rsi
 	movq %rsp, %rdi
 	shrq $3, %rcx
