@@ -80,7 +80,9 @@ struct rt_m *rt_foreign_attach(void)
 		g->view.id = atomic_fetch_add_explicit(&rt_sched.next_id, 1, memory_order_relaxed);
 	}
 	rt_m_tls = m;
-	pthread_setspecific(key, m);
+	int err = pthread_setspecific(key, m);
+	if (err != 0)                   /* nobody would notice the thread's end */
+		rt_refused("foreign thread: out of memory", err);
 	rt_lock(&foreign_lock);
 	m->foreign_next = first;
 	if (first)

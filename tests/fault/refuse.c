@@ -20,12 +20,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <dirent.h>
+#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,15 +37,20 @@
 
 enum call {
 	MMAP, MUNMAP, MPROTECT, MADVISE, MREMAP, PTHREAD_CREATE, EPOLL_CREATE1, EPOLL_CTL, EPOLL_WAIT, EVENTFD, ACCEPT4, SIGALTSTACK, MALLOC, OPEN, OPENDIR,
-	READ, WRITE, FCNTL, FSTAT, POLL, MEMBARRIER, GETATTR, KEY_CREATE, DLOPEN, N_CALLS
+	READ, WRITE, FCNTL, FSTAT, POLL, MEMBARRIER, GETATTR, KEY_CREATE, DLOPEN, CONNECT, RECV, SEND, SETSOCKOPT, GETSOCKOPT, FUTEX_WAITS, TGKILL, PWAIT2,
+	AFFINITY, SCHED_ATTR, PRCTL, SETSPECIFIC, CLOSE, READLINK, N_CALLS
 };
 static const char *const names[N_CALLS] = {
 	"mmap", "munmap", "mprotect", "madvise", "mremap", "pthread_create", "epoll_create1", "epoll_ctl", "epoll_wait", "eventfd", "accept4", "sigaltstack",
 	"malloc", "open", "opendir", "read", "write", "fcntl", "fstat", "poll", "membarrier", "pthread_getattr", "pthread_key_create", "dlopen",
+	"connect", "recv", "send", "setsockopt", "getsockopt", "futex", "tgkill", "epoll_pwait2", "sched_getaffinity", "sched_attr", "prctl",
+	"pthread_setspecific", "close", "readlink",
 };
 static const int reasons[N_CALLS] = {
 	ENOMEM, ENOMEM, ENOMEM, ENOMEM, ENOMEM, EAGAIN, EMFILE, ENOSPC, EINTR, EMFILE, EMFILE, ENOMEM,
 	ENOMEM, EMFILE, EMFILE, EINTR, EINTR, EPERM, ENOMEM, ENOMEM, ENOMEM, ENOMEM, EAGAIN, ENOENT,
+	EADDRNOTAVAIL, EINTR, EINTR, ENOPROTOOPT, ENOBUFS, EINTR, EAGAIN, ENOSYS, EINVAL, EPERM, EPERM,
+	ENOMEM, EINTR, EACCES,
 };
 
 static _Atomic uint32_t counts[N_CALLS];
@@ -212,6 +220,28 @@ API int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 	return refused(KEY_CREATE, HERE) ? EAGAIN : NEXT(pthread_key_create)(key, destroy);
 }
 
+API int pthread_setspecific(pthread_key_t key, const void *value)
+{
+	return refused(SETSPECIFIC, HERE) ? ENOMEM : NEXT(pthread_setspecific)(key, value);
+}
+
+API int sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)
+{
+	return refused(AFFINITY, HERE) ? -1 : NEXT(sched_getaffinity)(pid, bytes, set);
+}
+
+API int prctl(int op, ...)
+{
+	unsigned long a[4];
+	va_list list;
+
+	va_start(list, op);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(list, unsigned long);
+	va_end(list);
+	return refused(PRCTL, HERE) ? -1 : (int)syscall(SYS_prctl, op, a[0], a[1], a[2], a[3]);
+}
+
 API int sigaltstack(const stack_t *ss, stack_t *old) { return refused(SIGALTSTACK, HERE) ? -1 : (int)syscall(SYS_sigaltstack, ss, old); }
 
 API long syscall(long number, ...)
@@ -224,7 +254,9 @@ API long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, long);
 	va_end(list);
-	if (number == SYS_membarrier && refused(MEMBARRIER, HERE))
+	if ((number == SYS_membarrier && refused(MEMBARRIER, HERE)) || (number == SYS_tgkill && refused(TGKILL, HERE)) ||
+	    ((number == SYS_sched_getattr || number == SYS_sched_setattr) && refused(SCHED_ATTR, HERE)) ||
+	    (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT && refused(FUTEX_WAITS, HERE)))
 		return -1;
 	if (!next)
 		next = (long (*)(long, ...))next_of("syscall");
@@ -244,7 +276,7 @@ API int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 
 API int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *mask)
 {
-	return refused(EPOLL_WAIT, HERE) ? -1 : NEXT(epoll_pwait2)(epfd, events, max, timeout, mask);
+	return refused(PWAIT2, HERE) || refused(EPOLL_WAIT, HERE) ? -1 : NEXT(epoll_pwait2)(epfd, events, max, timeout, mask);
 }
 
 API int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict bytes, int flags)
@@ -266,6 +298,35 @@ API ssize_t read(int fd, void *buf, size_t bytes) { return refused(READ, HERE) ?
 API ssize_t write(int fd, const void *buf, size_t bytes) { return refused(WRITE, HERE) ? -1 : syscall(SYS_write, fd, buf, bytes); }
 API int fstat64(int fd, struct stat64 *st) { return refused(FSTAT, HERE) ? -1 : NEXT(fstat64)(fd, st); }
 API int poll(struct pollfd *fds, nfds_t n, int timeout) { return refused(POLL, HERE) ? -1 : NEXT(poll)(fds, n, timeout); }
+API int connect(int fd, const struct sockaddr *to, socklen_t bytes) { return refused(CONNECT, HERE) ? -1 : NEXT(connect)(fd, to, bytes); }
+API ssize_t recv(int fd, void *buf, size_t bytes, int flags) { return refused(RECV, HERE) ? -1 : NEXT(recv)(fd, buf, bytes, flags); }
+API ssize_t recvmsg(int fd, struct msghdr *msg, int flags) { return refused(RECV, HERE) ? -1 : NEXT(recvmsg)(fd, msg, flags); }
+API ssize_t send(int fd, const void *buf, size_t bytes, int flags) { return refused(SEND, HERE) ? -1 : NEXT(send)(fd, buf, bytes, flags); }
+API ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) { return refused(SEND, HERE) ? -1 : NEXT(sendmsg)(fd, msg, flags); }
+
+API int setsockopt(int fd, int level, int name, const void *value, socklen_t bytes)
+{
+	return refused(SETSOCKOPT, HERE) ? -1 : NEXT(setsockopt)(fd, level, name, value, bytes);
+}
+
+API int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict bytes)
+{
+	return refused(GETSOCKOPT, HERE) ? -1 : NEXT(getsockopt)(fd, level, name, value, bytes);
+}
+
+/* Linux has closed the descriptor also when it says EINTR. */
+API int close(int fd)
+{
+	long result = syscall(SYS_close, fd);
+
+	return refused(CLOSE, HERE) ? -1 : (int)result;
+}
+
+API ssize_t readlink(const char *restrict path, char *restrict buf, size_t bytes)
+{
+	return refused(READLINK, HERE) ? -1 : syscall(SYS_readlink, path, buf, bytes);
+}
+
 API void *dlopen(const char *path, int flags) { return refused(DLOPEN, HERE) ? NULL : NEXT(dlopen)(path, flags); }
 
 API int fcntl64(int fd, int op, ...)
