@@ -6,7 +6,7 @@
  *
  * Why the commit of pass 2 may still walk `order` on our stack after it has released the first lock: whoever wakes us then makes us run
  * pass 3, which takes every lock before it does anything (but see spared_of), and so waits for the last release; after that the commit
- * looks at nothing.
+ * looks at nothing. tests/model/select.pml.
  *
  * Events: a send case reads its value when it is done in pass 1, and from parking on in pass 2, for then a receiver may take it at any time.
  * After golang/go runtime/select.go. */

@@ -9,7 +9,7 @@
  * that do not. After golang/go proc.go, "Worker thread parking/unparking"; litmus: tests/model/idle_wakeup.c.
  *
  * At most one idle worker owns the poller and blocks in rt_poll until the next timer; the others sleep on their futex. The owner
- * is the last to be woken for work. */
+ * is the last to be woken for work (tests/model/poller.pml). */
 #include "../net/poll.h"
 #include "../os/os.h"
 #include "../time/heap.h"

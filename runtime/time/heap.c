@@ -4,7 +4,7 @@
  * its index in the heap. Sifting touches neither timers nor the stacks they lie on. A free id's place is the next free one.
  * heap_lock guards the arrays and every armed timer's heap_id; next_ns is the root's deadline, written under it, read anywhere.
  * Who arms a new earliest timer fences and then looks for the owner of the poller, who fences after it became the owner and then
- * looks at next_ns: one of the two sees the other (worker.c, block_in_poller).
+ * looks at next_ns: one of the two sees the other (worker.c, block_in_poller; tests/model/poller.pml).
  * Firing is one thread's at a time (firing_lock); `firing` names the timer whose function runs, so that who stops it too late can
  * wait for the end of it. */
 #include "heap.h"

@@ -6,7 +6,7 @@
  * goroutine) acquires it.
  * refs: the user's handle, and a function call under way. The last frees.
  * setting: held from taking the timer out of the heap to putting it back, for several goroutines may stop and reset at once. Firing does
- * not take it, so it may be held while waiting for a firing to end. */
+ * not take it, so it may be held while waiting for a firing to end. tests/model/reset.pml, tests/stress/timer_reset.c. */
 #include <stdlib.h>
 
 #include "../chan/chan.h"

@@ -4,6 +4,7 @@
  * The plain store lies in a store buffer; between look and store a thread is in a restartable sequence, which the barrier restarts.
  *   BROKEN_BARRIER   who marks the word does not wait for the barrier
  *   BROKEN_MARK      who comes to wait does not mark the word
+ *   BROKEN_UNMARK    the mark goes though somebody waits
  *   BROKEN_WOKEN     who was woken leaves WOKEN behind, so that unlock wakes nobody else
  *   BROKEN_STARVING  newcomers take a lock that is being handed over
  *   BROKEN_LAST      the last waiter leaves the lock in starvation */
@@ -123,15 +124,22 @@ inline sem_release(grant)
 inline lock()
 {
 	/* rt_lockword_try */
-	atomic {
-		old = word & CONTENDED;
-		next = old | LOCKED
-	};
-	swap(old, next);
+	load();
+	d_step { old = old & ~LOCKED; next = old | LOCKED };
 	if
-	:: swapped -> goto locked
-	:: else -> load()
+#ifdef BROKEN_STARVING
+	:: true ->
+#else
+	:: !(old & STARVING) ->
+#endif
+		swap(old, next);
+		if
+		:: swapped -> goto locked
+		:: else
+		fi
+	:: else
 	fi;
+	load();
 	do
 	::
 		next = old;
@@ -239,11 +247,17 @@ inline unlock()
 		fi
 	:: else -> break
 	od;
-	atomic {
-		old = word & (LOCKED | CONTENDED);
-		next = old & ~LOCKED
-	};
-	swap(old, next);
+	load();
+	/* rt_lockword_unlock_marked: now and then the mark goes with the lock */
+	if
+#ifdef BROKEN_UNMARK
+	:: old & CONTENDED -> next = old & ~(LOCKED | CONTENDED); swap(old, next)
+#else
+	:: old == (LOCKED | CONTENDED) -> swap(old, 0)
+#endif
+	:: !(old & STARVING) && (old < WAITER || old & WOKEN) -> next = old & ~LOCKED; swap(old, next)
+	:: else
+	fi;
 	if
 	:: swapped -> goto unlocked
 	:: else

@@ -13,6 +13,7 @@
 
 #include "arch/arch.h"
 #include "g.h"
+#include "os/quick.h"
 #include "sched/runq.h"
 
 enum { THIEVES = 3, BATCH = 4096, SPINS_MAX = 10000000 };
@@ -69,7 +70,7 @@ static void ready(struct rt_runq *q, struct rt_g *g)
 		atomic_store_explicit(&q->runnext, g, memory_order_release);
 		return;
 	}
-	g = atomic_exchange_explicit(&q->runnext, g, memory_order_acq_rel);
+	g = rt_runnext_exchange(q, g);
 	if (!g || rt_runq_push(q, g))
 		return;
 	for (int i = 0; i < RT_RUNQ_SIZE / 2; i++) {
@@ -150,7 +151,7 @@ static long play_round(uint64_t *x)
 		run_own(q, (uint32_t)(next_random(x) % 8));
 		if (next_random(x) % 16 == 0)
 			sched_yield();
-		struct rt_g *g = atomic_load(&q->runnext) && next_random(x) % 2 ? atomic_exchange(&q->runnext, NULL) : NULL;
+		struct rt_g *g = atomic_load(&q->runnext) && next_random(x) % 2 ? rt_runnext_exchange(q, NULL) : NULL;
 		if (g)
 			have(g);
 	}
@@ -177,6 +178,7 @@ int main(int argc, char **argv)
 	broken = argc > 2 && strcmp(argv[2], "broken") == 0;
 	if (broken && sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		return 77;                      /* one processor hardly ever changes threads between two instructions */
+	rt_quick_init();
 	for (unsigned i = 0; i < THIEVES; i++)
 		pthread_create(&threads[i], NULL, thief, (void *)(uintptr_t)(i + 1));
 	for (; rt_now_ns() < end_ns && !wrong; rounds++)
