@@ -282,6 +282,15 @@ static int64_t timer_spacing_ns(void)
 	return n < SPACING_MAX_NS / SPACING_EACH_NS ? (int64_t)n * SPACING_EACH_NS : SPACING_MAX_NS;
 }
 
+/* m, idle, is about to turn timers or events into ready goroutines: not while the world is stopped (stop.c). */
+static void go_outside(struct rt_m *m)
+{
+	while (atomic_store(&m->outside, true), atomic_load(&rt_sched.stop)) {
+		atomic_store(&m->outside, false);
+		rt_stop_here(m);
+	}
+}
+
 /* Blocks until the next timer, an event, or rt_poll_wake. m->wake and the timers are looked at after the ownership is visible:
  * who arms an earlier timer, or wakes m, sees the owner and pokes it. */
 static void block_in_poller(struct rt_m *m)
@@ -303,10 +312,7 @@ static void block_in_poller(struct rt_m *m)
 	if (recheck >= 0 && (timeout < 0 || timeout > recheck))
 		timeout = recheck;
 	struct rt_g *list = rt_poll(timeout);
-	while (atomic_store(&m->outside, true), atomic_load(&rt_sched.stop)) {
-		atomic_store(&m->outside, false);
-		rt_stop_here(m);
-	}
+	go_outside(m);
 	atomic_fetch_add(&rt_sched.external_busy, 1);
 	rt_ready_list(list);
 	int64_t now = rt_now_ns();
@@ -352,13 +358,15 @@ static void stay_out_of_poller(struct rt_m *m)
 
 /* The owner of the poller may have gone to sleep before somebody parked on a registration that is in doubt: then it is for who rests next to renew
  * it, at once if nobody runs. False: nothing was in doubt. */
-static bool settle_beside_poller(void)
+static bool settle_beside_poller(struct rt_m *m)
 {
 	if (rt_poll_doubt_ns() < 0)
 		return false;
+	go_outside(m);
 	atomic_fetch_add(&rt_sched.external_busy, 1);
 	rt_ready_list(rt_poll_settle(atomic_load(&rt_sched.n_running) == 0));
 	atomic_fetch_sub(&rt_sched.external_busy, 1);
+	atomic_store(&m->outside, false);
 	rt_deadlock_check();
 	return true;
 }
@@ -382,7 +390,7 @@ static void rest(struct rt_m *m)
 			if (rt_any_queue_nonempty() && leave_idle(m))
 				break;
 		} else {
-			if (settle_beside_poller() && rt_any_queue_nonempty() && leave_idle(m))
+			if (settle_beside_poller(m) && rt_any_queue_nonempty() && leave_idle(m))
 				break;
 			rt_os_futex_wait(&m->wake, 0, rt_poll_doubt_ns());
 		}
