@@ -14,6 +14,7 @@
 #include "hb/goroutines.h"
 #include "hb/hb.h"
 #include "hb/hbcore.h"
+#include "order/order.h"
 #include "report/record.h"
 #include "report/stream.h"
 #include "shadow/context.h"
@@ -28,6 +29,7 @@ static void g_go(struct rt_gview *parent, struct rt_gview *child, void *pc)
 
 static void g_end(struct rt_gview *g)
 {
+	det_order_end(g->det, !det_block_dying());
 	det_block_end(g);
 	det_hb_g_end(g);
 }
@@ -72,6 +74,8 @@ static void mutex_unlock(struct rt_gview *g, void *m, void *pc)
 {
 	det_hb_mutex_unlock(g, m, pc);
 	det_block_mutex_unlock(g, m, pc);
+	if (g != NULL)
+		det_order_gives(g->det, (uintptr_t)m, true);
 }
 
 static void rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
@@ -84,6 +88,8 @@ static void rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
 	det_hb_rw_unlock(g, rw, writer, pc);
 	det_block_rw_unlock(g, rw, writer, pc);
+	if (g != NULL)
+		det_order_gives(g->det, (uintptr_t)rw, writer);
 }
 
 static void wg_add(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc)
@@ -110,11 +116,35 @@ static void once_done(struct rt_gview *g, void *o)
 	det_block_once_done(g, o);
 }
 
+static void lock_tried(struct rt_gview *g, void *lock)
+{
+	struct det_g *d = det_of(g);
+
+	if (d != NULL)
+		d->lock_tried = true;
+}
+
+static void cond_signal(struct rt_gview *g, void *c, bool broadcast, void *pc)
+{
+	det_hb_cond_signal(g, c, broadcast, pc);
+	det_order_signals(det_of(g));
+}
+
+static void cond_waited(struct rt_gview *g, void *c)
+{
+	struct det_g *d = det_of(g);
+
+	det_hb_cond_waited(g, c);
+	if (d != NULL)
+		d->next_lock_guards_condition = true;
+}
+
 static void on_fork(int phase)
 {
 	if (phase == 0) {
 		det_block_leak_fork(phase);
 		det_block_knot_fork(phase);
+		det_order_fork(phase);
 		det_stream_fork(phase);
 		det_hb_fork(phase);
 		return;
@@ -122,6 +152,7 @@ static void on_fork(int phase)
 	det_explore_fork(phase);
 	det_hb_fork(phase);
 	det_stream_fork(phase);
+	det_order_fork(phase);
 	det_block_knot_fork(phase);
 	det_block_leak_fork(phase);
 	if (phase == 2)
@@ -138,9 +169,9 @@ static struct rt_observer observer = {
 	.mutex_lock = mutex_lock, .mutex_unlock = mutex_unlock, .rw_lock = rw_lock, .rw_unlock = rw_unlock,
 	.wg_add = wg_add, .wg_wait = wg_wait, .wg_waited = det_hb_wg_waited,
 	.once_begin = once_begin, .once_done = once_done, .once_seen = det_hb_once_seen,
-	.cond_signal = det_hb_cond_signal, .cond_waited = det_hb_cond_waited, .sema = det_hb_sema,
+	.cond_signal = cond_signal, .cond_waited = cond_waited, .sema = det_hb_sema,
 	.release = det_hb_release, .acquire = det_hb_acquire, .sync_forget = det_hb_sync_forget,
-	.fork = on_fork, .misuse = det_block_misuse, .deadlock = det_block_deadlock, .fatal = det_block_fatal,
+	.lock_tried = lock_tried, .fork = on_fork, .misuse = det_block_misuse, .deadlock = det_block_deadlock, .fatal = det_block_fatal,
 	.started = det_explore_serve,
 	.ignore = det_hb_ignore, .expect_leak = det_block_expect_leak, .leak_check = det_block_leak_check, .verdicts = det_block_verdicts, .g_name = det_hb_g_name,
 };
@@ -189,6 +220,7 @@ static void at_exit(void)
 	if (det_block_dying())
 		return;
 	det_explore_at_exit();
+	det_order_at_exit();
 	det_block_at_exit();
 	/* Of many schedules that found nothing no stream is left; what was given up is told in any case. */
 	if (det_explore_is_served() && !det_stream_is_open()) {
@@ -212,6 +244,7 @@ const struct rt_observer *cspcheck_attach(const struct rt_door *door)
 		det_explore_listen(&observer);
 	det_hb_attach(door);
 	det_block_attach(door, &options);
+	det_order_attach_findings(door, options.deadlock != DET_DEADLOCK_OFF);
 	if (getenv("CSPCHECK_SERVE") == NULL)
 		det_record_stream();
 	det_block_leak_attach();

@@ -14,6 +14,7 @@
  * In a signal handler that interrupted the detector, only the operation is done. */
 #include "../explore/explore.h"
 #include "../hb/hbcore.h"
+#include "../order/must.h"
 #include "../report/loss.h"
 #include "libc.h"
 
@@ -71,10 +72,13 @@ static void after_read(struct step *t, int mo)
 {
 	if (!t->g || !t->s)
 		return;
-	if (acquires(mo))
+	if (acquires(mo)) {
 		det_acquire(t->g, &t->s->a);
-	else
+		det_must_acquire(t->g, &t->s->must);
+	} else {
 		det_snap_join(&t->g->pending_acquire, &t->s->a);
+		det_snap_join(&t->g->must_pending_acquire, &t->s->must);
+	}
 }
 
 static void after_store(struct step *t, int mo)
@@ -83,10 +87,13 @@ static void after_store(struct step *t, int mo)
 		return;
 	if (releases(mo)) {
 		det_release_store(t->g, &t->s->a);
+		det_must_release_store(t->g, &t->s->must);
 		return;
 	}
 	det_snap_drop(&t->s->a);
 	t->s->a = det_snap_ref(&t->g->release_fence);
+	det_snap_drop(&t->s->must);
+	t->s->must = det_snap_ref(&t->g->must_release_fence);
 }
 
 static void after_rmw(struct step *t, int mo)
@@ -94,10 +101,13 @@ static void after_rmw(struct step *t, int mo)
 	after_read(t, mo);
 	if (!t->g || !t->s)
 		return;
-	if (releases(mo))
+	if (releases(mo)) {
 		det_release_join(t->g, &t->s->a);
-	else
+		det_must_release_join(t->g, &t->s->must);
+	} else {
 		det_snap_join(&t->s->a, &t->g->release_fence);
+		det_snap_join(&t->s->must, &t->g->must_release_fence);
+	}
 }
 
 /* 16 bytes: gcc would call libatomic, so by cmpxchg16b. Loads write the same value back; read-only memory is not for them. */
@@ -223,9 +233,13 @@ DET_ABI void __tsan_atomic_thread_fence(int mo)
 	if (acquires(mo)) {
 		det_acquire(g, &g->pending_acquire);
 		det_snap_drop(&g->pending_acquire);
+		det_must_acquire(g, &g->must_pending_acquire);
+		det_snap_drop(&g->must_pending_acquire);
 	}
-	if (releases(mo))
+	if (releases(mo)) {
 		det_release_store(g, &g->release_fence);
+		det_must_release_store(g, &g->must_release_fence);
+	}
 	det_leave();
 }
 

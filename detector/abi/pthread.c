@@ -12,6 +12,8 @@
 
 #include "../hb/goroutines.h"
 #include "../hb/hbcore.h"
+#include "../order/must.h"
+#include "../order/order.h"
 #include "../shadow/context.h"
 #include "libc.h"
 
@@ -31,7 +33,7 @@ struct start {
 	uint64_t parent_gid;
 	uint32_t ctx;
 	uintptr_t pc;
-	struct det_snap known;
+	struct det_snap known, must;
 };
 
 static void thread_ends(void *arg)
@@ -40,7 +42,8 @@ static void thread_ends(void *arg)
 
 	if (!g)
 		return;
-	det_sync_release_store(g, (void *)pthread_self(), DET_ROLE_LOCK);
+	det_sync_release_store(g, (void *)pthread_self(), DET_ROLE_GENERIC);
+	det_order_end(g, false);        /* a robust mutex may be left to its next owner */
 	if (g->view)
 		return;         /* still the state of an attached goroutine */
 	if (det_self == g)
@@ -86,6 +89,8 @@ static void *thread_starts(void *arg)
 		if (det_enter()) {
 			det_acquire(g, &s.known);
 			det_snap_drop(&s.known);
+			det_must_acquire(g, &s.must);
+			det_snap_drop(&s.must);
 			det_leave();
 		}
 	}
@@ -108,11 +113,13 @@ DET_ABI int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
 	                     .ctx = det_ctx_here(__builtin_return_address(0)) };
 	if (det_enter()) {
 		det_release(g, &s->known);
+		det_must_release(g, &s->must);
 		det_leave();
 	}
 	err = real(out, attr, thread_starts, s);
 	if (err) {
 		det_snap_drop(&s->known);
+		det_snap_drop(&s->must);
 		free(s);
 	} else if (det_checks_caller(DET_CALLER)) {
 		det_libc_access(out, sizeof(*out), DET_WRITE, DET_CALLER);
@@ -122,7 +129,7 @@ DET_ABI int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*f
 
 static void joined(pthread_t t)
 {
-	det_sync_acquire(det_me(), (void *)t, DET_ROLE_LOCK);
+	det_sync_acquire(det_me(), (void *)t, DET_ROLE_GENERIC);
 }
 
 DET_ABI int pthread_join(pthread_t t, void **result)
@@ -156,48 +163,64 @@ DET_ABI int pthread_timedjoin_np(pthread_t t, void **result, const struct timesp
 
 #define IS_LOCKED(err) ((err) == 0 || (err) == EOWNERDEAD)
 
-static int locked(int err, const volatile void *m)
+static void took(const volatile void *m, unsigned kind, bool write, bool tried, void *pc)
 {
-	if (IS_LOCKED(err))
+	det_order_took(det_me(), (uintptr_t)m, kind, write, tried, 0, pc);
+}
+
+static int locked(int err, const volatile void *m, bool tried, void *pc)
+{
+	if (IS_LOCKED(err)) {
 		det_sync_acquire(det_me(), (const void *)m, DET_ROLE_LOCK);
+		took(m, RT_OBJ_MUTEX, true, tried, pc);
+	}
 	return err;
 }
 
-static void unlocking(const volatile void *m) { det_sync_release_store(det_me(), (const void *)m, DET_ROLE_LOCK); }
+static void unlocking(const volatile void *m)
+{
+	det_sync_release_store(det_me(), (const void *)m, DET_ROLE_LOCK);
+	det_order_gives(det_me(), (uintptr_t)m, true);
+}
+
 static void gone(const volatile void *m, size_t bytes) { if (atomic_load(&det_on)) det_memory_reset((uintptr_t)m, bytes); }
 
-DET_ABI int pthread_mutex_lock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_lock)(m), m); }
-DET_ABI int pthread_mutex_trylock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_trylock)(m), m); }
-DET_ABI int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *t) { return locked(REAL(pthread_mutex_timedlock)(m, t), m); }
-DET_ABI int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t c, const struct timespec *t) { return locked(REAL(pthread_mutex_clocklock)(m, c, t), m); }
+DET_ABI int pthread_mutex_lock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_lock)(m), m, false, __builtin_return_address(0)); }
+DET_ABI int pthread_mutex_trylock(pthread_mutex_t *m) { return locked(REAL(pthread_mutex_trylock)(m), m, true, __builtin_return_address(0)); }
+DET_ABI int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *t) { return locked(REAL(pthread_mutex_timedlock)(m, t), m, true, __builtin_return_address(0)); }
+DET_ABI int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t c, const struct timespec *t) { return locked(REAL(pthread_mutex_clocklock)(m, c, t), m, true, __builtin_return_address(0)); }
 DET_ABI int pthread_mutex_unlock(pthread_mutex_t *m) { unlocking(m); return REAL(pthread_mutex_unlock)(m); }
 DET_ABI int pthread_mutex_destroy(pthread_mutex_t *m) { int err = REAL(pthread_mutex_destroy)(m); gone(m, sizeof(*m)); return err; }
 
-DET_ABI int pthread_spin_lock(pthread_spinlock_t *m) { return locked(REAL(pthread_spin_lock)(m), m); }
-DET_ABI int pthread_spin_trylock(pthread_spinlock_t *m) { return locked(REAL(pthread_spin_trylock)(m), m); }
+DET_ABI int pthread_spin_lock(pthread_spinlock_t *m) { return locked(REAL(pthread_spin_lock)(m), m, false, __builtin_return_address(0)); }
+DET_ABI int pthread_spin_trylock(pthread_spinlock_t *m) { return locked(REAL(pthread_spin_trylock)(m), m, true, __builtin_return_address(0)); }
 DET_ABI int pthread_spin_unlock(pthread_spinlock_t *m) { unlocking(m); return REAL(pthread_spin_unlock)(m); }
 
 /* --- rwlocks --- */
 
-static int rw_locked(int err, pthread_rwlock_t *l, bool writer)
+static int rw_locked(int err, pthread_rwlock_t *l, bool writer, bool tried, void *pc)
 {
-	if (err == 0)
+	if (err == 0) {
 		det_rw_locked(det_me(), l, writer);
+		/* glibc lets readers pass waiting writers unless the lock was made with PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP. */
+		took(l, RT_OBJ_RWMUTEX | (l->__data.__flags == 2 ? 0 : DET_READERS_FIRST), writer, tried, pc);
+	}
 	return err;
 }
 
-DET_ABI int pthread_rwlock_rdlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_rdlock)(l), l, false); }
-DET_ABI int pthread_rwlock_tryrdlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_tryrdlock)(l), l, false); }
-DET_ABI int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *t) { return rw_locked(REAL(pthread_rwlock_timedrdlock)(l, t), l, false); }
-DET_ABI int pthread_rwlock_wrlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_wrlock)(l), l, true); }
-DET_ABI int pthread_rwlock_trywrlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_trywrlock)(l), l, true); }
-DET_ABI int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *t) { return rw_locked(REAL(pthread_rwlock_timedwrlock)(l, t), l, true); }
+DET_ABI int pthread_rwlock_rdlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_rdlock)(l), l, false, false, __builtin_return_address(0)); }
+DET_ABI int pthread_rwlock_tryrdlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_tryrdlock)(l), l, false, true, __builtin_return_address(0)); }
+DET_ABI int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *t) { return rw_locked(REAL(pthread_rwlock_timedrdlock)(l, t), l, false, true, __builtin_return_address(0)); }
+DET_ABI int pthread_rwlock_wrlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_wrlock)(l), l, true, false, __builtin_return_address(0)); }
+DET_ABI int pthread_rwlock_trywrlock(pthread_rwlock_t *l) { return rw_locked(REAL(pthread_rwlock_trywrlock)(l), l, true, true, __builtin_return_address(0)); }
+DET_ABI int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *t) { return rw_locked(REAL(pthread_rwlock_timedwrlock)(l, t), l, true, true, __builtin_return_address(0)); }
 DET_ABI int pthread_rwlock_destroy(pthread_rwlock_t *l) { int err = REAL(pthread_rwlock_destroy)(l); gone(l, sizeof(*l)); return err; }
 
 DET_ABI int pthread_rwlock_unlock(pthread_rwlock_t *l)
 {
 	/* glibc notes the writer in the lock: __cur_writer is its thread id while held for writing. */
 	det_rw_unlocking(det_me(), l, l->__data.__cur_writer != 0);
+	det_order_gives(det_me(), (uintptr_t)l, l->__data.__cur_writer != 0);
 	return REAL(pthread_rwlock_unlock)(l);
 }
 
@@ -206,39 +229,45 @@ DET_ABI int pthread_rwlock_unlock(pthread_rwlock_t *l)
 DET_ABI int pthread_cond_signal(pthread_cond_t *c)
 {
 	det_sync_release_join(det_me(), c, DET_ROLE_GENERIC);
+	det_order_signals(det_me());
 	return REAL(pthread_cond_signal)(c);
 }
 
 DET_ABI int pthread_cond_broadcast(pthread_cond_t *c)
 {
 	det_sync_release_join(det_me(), c, DET_ROLE_GENERIC);
+	det_order_signals(det_me());
 	return REAL(pthread_cond_broadcast)(c);
 }
 
-static int waited(int err, pthread_cond_t *c, pthread_mutex_t *m)
+static int waited(int err, pthread_cond_t *c, pthread_mutex_t *m, void *pc)
 {
+	struct det_g *g = det_me();
+
 	if (err == 0)
-		det_sync_acquire(det_me(), c, DET_ROLE_GENERIC);
-	det_sync_acquire(det_me(), m, DET_ROLE_LOCK);
+		det_sync_acquire(g, c, DET_ROLE_GENERIC);
+	if (g)
+		g->next_lock_guards_condition = true;
+	locked(0, m, false, pc);
 	return err;
 }
 
 DET_ABI int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
 	unlocking(m);
-	return waited(REAL(pthread_cond_wait)(c, m), c, m);
+	return waited(REAL(pthread_cond_wait)(c, m), c, m, __builtin_return_address(0));
 }
 
 DET_ABI int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t)
 {
 	unlocking(m);
-	return waited(REAL(pthread_cond_timedwait)(c, m, t), c, m);
+	return waited(REAL(pthread_cond_timedwait)(c, m, t), c, m, __builtin_return_address(0));
 }
 
 DET_ABI int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock, const struct timespec *t)
 {
 	unlocking(m);
-	return waited(REAL(pthread_cond_clockwait)(c, m, clock, t), c, m);
+	return waited(REAL(pthread_cond_clockwait)(c, m, clock, t), c, m, __builtin_return_address(0));
 }
 
 DET_ABI int pthread_cond_destroy(pthread_cond_t *c) { int err = REAL(pthread_cond_destroy)(c); gone(c, sizeof(*c)); return err; }

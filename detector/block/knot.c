@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include "../order/order.h"
 #include "../report/lock.h"
 #include "../report/loss.h"
 #include "../report/record.h"
@@ -179,6 +180,8 @@ static void took(struct rt_gview *g, void *obj, enum rt_obj_kind kind, bool writ
 	if (atomic_load_explicit(&n_wanting, memory_order_relaxed) != 0)
 		wants_nothing(g->id);           /* a park that was undone, no ready came */
 	det_hold_add((uintptr_t)obj, (uint8_t)kind, g->id, write, ctx);
+	if (kind != RT_OBJ_ONCE)
+		det_order_took(g->det, (uintptr_t)obj, kind, write, false, ctx, NULL);
 }
 
 static bool handed_over(enum rt_obj_kind kind, void *obj)

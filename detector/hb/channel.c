@@ -8,6 +8,7 @@
  * channel; receives and len/cap are neither. The shadow of the channel's first word stands for it. */
 #include "../shadow/arena.h"
 #include "hb.h"
+#include "../order/must.h"
 #include "hbcore.h"
 
 #define CHAN_WORD 8
@@ -35,11 +36,11 @@ void det_hb_chan_op(struct rt_gview *g, void *ch, bool is_send, void *pc)
 }
 
 /* The slot's snapshot; grows the array up to it. */
-static struct det_snap *slot_of(struct det_sync *s, uint64_t slot)
+static struct det_slot *slot_of(struct det_sync *s, uint64_t slot)
 {
 	if (slot >= s->slots_n) {
 		uint64_t n = s->slots_n ? s->slots_n : 1;
-		struct det_snap *from = det_at(s->slots_ref), *to;
+		struct det_slot *from = det_at(s->slots_ref), *to;
 		uint32_t ref;
 
 		while (n <= slot)
@@ -55,14 +56,14 @@ static struct det_snap *slot_of(struct det_sync *s, uint64_t slot)
 		s->slots_ref = ref;
 		s->slots_n = (uint32_t)n;
 	}
-	return (struct det_snap *)det_at(s->slots_ref) + slot;
+	return (struct det_slot *)det_at(s->slots_ref) + slot;
 }
 
 void det_hb_chan_slot(struct rt_gview *g, void *ch, uint64_t slot, bool is_send)
 {
 	struct det_g *d = det_of(g);
 	struct det_sync *s;
-	struct det_snap *at, before;
+	struct det_slot *at, before;
 
 	if (!d || !det_enter())
 		return;
@@ -70,10 +71,15 @@ void det_hb_chan_slot(struct rt_gview *g, void *ch, uint64_t slot, bool is_send)
 	at = s ? slot_of(s, slot) : NULL;
 	if (at) {
 		before = *at;
-		*at = (struct det_snap){ 0 };
-		det_release_store(d, at);
-		det_acquire(d, &before);
-		det_snap_drop(&before);
+		*at = (struct det_slot){ 0 };
+		det_release_store(d, &at->all);
+		det_acquire(d, &before.all);
+		det_snap_drop(&before.all);
+		if (det_must_on()) {
+			det_must_release_store(d, &at->must);
+			det_must_acquire(d, &before.must);
+			det_snap_drop(&before.must);
+		}
 	}
 	det_sync_unlock((uintptr_t)ch);
 	det_leave();
@@ -92,6 +98,14 @@ void det_hb_chan_pair(struct rt_gview *sender, struct rt_gview *receiver, void *
 	det_acquire(r, &of_s);
 	det_snap_drop(&of_s);
 	det_snap_drop(&of_r);
+	if (det_must_on()) {
+		det_must_release(s, &of_s);
+		det_must_release(r, &of_r);
+		det_must_acquire(s, &of_r);
+		det_must_acquire(r, &of_s);
+		det_snap_drop(&of_s);
+		det_snap_drop(&of_r);
+	}
 	det_leave();
 }
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../order/must.h"
 #include "../report/loss.h"
 #include "../shadow/access.h"
 #include "../shadow/arena.h"
@@ -81,6 +82,9 @@ void det_hb_g_go(struct rt_gview *parent, struct rt_gview *child, void *pc)
 		row->created_ctx = ctx;
 		det_release(p, &known);
 		det_acquire(c, &known);
+		det_snap_drop(&known);
+		det_must_release(p, &known);
+		det_must_acquire(c, &known);
 		det_snap_drop(&known);
 		child->det = c;
 	}

@@ -5,6 +5,7 @@
  *              so that read sections are not ordered with each other.
  *   the rest   releases join, acquires take everything joined so far, as Go's own annotations do. */
 #include "hb.h"
+#include "../order/must.h"
 #include "hbcore.h"
 
 void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
@@ -14,8 +15,11 @@ void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
 	if (!g || !det_enter())
 		return;
 	s = det_sync_lock((uintptr_t)addr, role, false);
-	if (s)
+	if (s) {
 		det_acquire(g, &s->a);
+		if (role != DET_ROLE_LOCK || s->condition)
+			det_must_acquire(g, &s->must);
+	}
 	det_sync_unlock((uintptr_t)addr);
 	det_leave();
 }
@@ -31,6 +35,12 @@ static void release(struct det_g *g, const void *addr, enum det_role role, bool 
 		det_release_join(g, &s->a);
 	else if (s)
 		det_release_store(g, &s->a);
+	if (s && (role != DET_ROLE_LOCK || s->condition) && det_must_on()) {
+		if (join)
+			det_must_release_join(g, &s->must);
+		else
+			det_must_release_store(g, &s->must);
+	}
 	det_sync_unlock((uintptr_t)addr);
 	det_leave();
 }

@@ -63,12 +63,15 @@ void det_sync_unlock(uintptr_t addr)
 
 static void sync_finish(struct det_sync *s)
 {
-	struct det_snap *slots = s->slots_n ? det_at(s->slots_ref) : NULL;
+	struct det_slot *slots = s->slots_n ? det_at(s->slots_ref) : NULL;
 
 	det_snap_drop(&s->a);
 	det_snap_drop(&s->b);
-	for (uint32_t i = 0; i < s->slots_n; i++)
-		det_snap_drop(&slots[i]);
+	det_snap_drop(&s->must);
+	for (uint32_t i = 0; i < s->slots_n; i++) {
+		det_snap_drop(&slots[i].all);
+		det_snap_drop(&slots[i].must);
+	}
 	if (s->slots_n)
 		det_free(s->slots_ref, s->slots_n * sizeof(*slots));
 	if (s->sites_bytes)

@@ -11,14 +11,20 @@
 
 enum det_role { DET_ROLE_ATOMIC, DET_ROLE_LOCK, DET_ROLE_CHAN, DET_ROLE_GENERIC, DET_ROLE_SITES /* block/sites.c */ };
 
+struct det_slot { struct det_snap all, must; };
+
 struct det_sync {
 	uintptr_t addr;
 	uint32_t  role;
 	uint32_t  next;                 /* in the bucket */
 	struct det_snap a;              /* what acquirers learn; rw lock: from writers; channel: from close */
-	struct det_snap b;              /* rw lock: from readers, for the next writer; cond, barrier …: unused */
-	uint32_t  slots_ref, slots_n;   /* channel: array of det_snap, one per buffer index */
+	struct det_snap b;              /* rw lock: from readers, for the next writer */
+	struct det_snap must;           /* as a, without the edges of locks (order/must.h); of a mutex only while it guards a condition */
+	uint32_t  slots_ref, slots_n;   /* channel: array of det_slot, one per buffer index */
 	uint32_t  sites_ref, sites_bytes;       /* sites: array of det_site */
+	uint32_t  lock_id;              /* lock: its number, another one for another lock at the same address; 0: none yet */
+	uint32_t  lock_made;            /* lock: the last plain write to it when the number was given */
+	bool      condition;            /* mutex: guards a condition */
 };
 
 bool det_syncmap_init(void);

@@ -44,6 +44,9 @@ extern void (*det_race_sink)(uintptr_t addr, size_t bytes, uint32_t previous, ui
 /* No access to [addr, addr + size) has happened: fresh or dead memory. */
 void det_forget(uintptr_t addr, size_t size);
 
+/* The last plain write to the byte at addr, as a descriptor's id; 0: none. */
+uint32_t det_last_write(uintptr_t addr);
+
 bool det_shadow_init(void);
 void det_shadow_after_fork(void);
 

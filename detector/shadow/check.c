@@ -256,6 +256,21 @@ static void access_line(struct access *a, uintptr_t lo, uintptr_t hi)
 	det_spin_unlock(lock);
 }
 
+uint32_t det_last_write(uintptr_t addr)
+{
+	struct det_spin *lock = lock_of(addr);
+	uint32_t w = 0;
+
+	if (!*det_dirty_of(addr))
+		return 0;
+	det_spin_lock(lock);
+	w = det_cell_of(addr)->w;
+	if (det_is_tagged(w))
+		w = ((struct det_bytes *)det_at(w & ~DET_TAG))->of[addr & 3].w;
+	det_spin_unlock(lock);
+	return w;
+}
+
 static bool is_own_tls(uintptr_t addr)
 {
 	/* Thread-local memory belongs to the OS thread, and goroutines use it one after another without any order the model knows. */

@@ -3,6 +3,7 @@
  * det_g records and shadow stacks are used again; slots, rows and goroutine ids are not. */
 #include "self.h"
 
+#include "../order/must.h"
 #include "../report/loss.h"
 #include "arena.h"
 #include "access.h"
@@ -103,6 +104,9 @@ void det_g_finish(struct det_g *g)
 	det_clock_drop(&g->clock);
 	det_snap_drop(&g->pending_acquire);
 	det_snap_drop(&g->release_fence);
+	det_snap_drop(&g->must_pending_acquire);
+	det_snap_drop(&g->must_release_fence);
+	det_must_end(g);
 	det_pool_put(&stacks, g->stack_index);
 	det_pool_put(&gs, g->next_free);
 }

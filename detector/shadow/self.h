@@ -33,6 +33,14 @@ struct det_row {
 	char      name[32];
 };
 
+/* The second clock of a goroutine (order/must.h): happens-before without the edges of locks. */
+struct det_must {
+	det_epoch epoch;                /* slot 0: no event yet */
+	det_clock clock;
+	uint32_t  n_out, n_in;          /* releases and acquires so far */
+	bool      dirty;
+};
+
 struct det_g {
 	/* The present span: descriptors [span_base, span_base + span_len) are plain accesses of this g in its present epoch. */
 	uint32_t span_base, span_len;
@@ -47,8 +55,16 @@ struct det_g {
 	uint32_t  stack_index;          /* of frames, to give back */
 	uint32_t  row;
 
+	struct det_must must;
+	struct det_holder *holds;       /* the locks it holds (order/held.c); NULL: none */
+	uint64_t order_memo[4];         /* dependencies told in this span of must-order */
+	bool lock_tried;                /* the lock event that follows comes from a try */
+	bool next_lock_guards_condition;        /* a wait on one has just returned */
+	uintptr_t released_last;        /* the lock it gave back last, for signals sent after that */
+
 	/* C11 fences: what relaxed loads have read, and what relaxed stores will publish. */
 	struct det_snap pending_acquire, release_fence;
+	struct det_snap must_pending_acquire, must_release_fence;
 
 	uintptr_t stack_lo, stack_hi;
 	struct rt_gview *view;          /* NULL for a plain thread */
@@ -64,6 +80,7 @@ struct det_thread {
 	uint32_t      atomic_next, atomic_end;
 	uintptr_t     tls_lo, tls_hi;   /* this thread's static thread-local block */
 	bool          tls_known;
+	struct det_holder *spare;       /* an unused record of held locks */
 };
 
 extern _Thread_local struct det_g *det_self __attribute__((visibility("hidden"), tls_model("initial-exec")));

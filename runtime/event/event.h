@@ -85,6 +85,7 @@ struct rt_observer {
 	/* --- locks --- */
 	void (*mutex_lock)(struct rt_gview *g, void *m, void *pc);      /* g holds m now (also try_lock that succeeded) */
 	void (*mutex_unlock)(struct rt_gview *g, void *m, void *pc);    /* about to release. Release is a store, not a join. g need not be the owner in hand-over mode */
+	void (*lock_tried)(struct rt_gview *g, void *lock);             /* the lock event of g that follows came from a try: it would not have waited */
 	void (*rw_lock)(struct rt_gview *g, void *rw, bool writer, void *pc);
 	void (*rw_unlock)(struct rt_gview *g, void *rw, bool writer, void *pc);
 

@@ -168,6 +168,7 @@ static void ignore(struct rt_gview *g, bool begin) {}
 static void expect_leak(struct rt_gview *g) {}
 static int leak_check(void *pc) { return 0; }
 static void verdicts(void (*say)(const char *line, void *arg), void *arg) { }
+static void lock_tried(struct rt_gview *g, void *lock) {}
 static void g_name(struct rt_gview *g, const char *name) {}
 
 static const struct rt_observer observer = {
@@ -176,7 +177,7 @@ static const struct rt_observer observer = {
 	.chan_make = chan_make, .chan_free = chan_free, .chan_op = chan_op, .chan_slot = chan_slot, .chan_pair = chan_pair,
 	.chan_close = chan_close, .chan_recv_closed = chan_recv_closed,
 	.mem = mem,
-	.mutex_lock = mutex_lock, .mutex_unlock = mutex_unlock, .rw_lock = rw_lock, .rw_unlock = rw_unlock,
+	.lock_tried = lock_tried, .mutex_lock = mutex_lock, .mutex_unlock = mutex_unlock, .rw_lock = rw_lock, .rw_unlock = rw_unlock,
 	.wg_add = wg_add, .wg_wait = wg_wait, .wg_waited = wg_waited,
 	.once_begin = once_begin, .once_done = once_done, .once_seen = once_seen,
 	.cond_signal = cond_signal, .cond_waited = cond_waited, .sema = sema,

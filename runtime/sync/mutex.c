@@ -93,6 +93,7 @@ bool csp_mutex_try_lock(csp_mutex *m)
 	if (!rt_lockword_try(&m->state_) && !rt_lockword_try_slow(&m->state_))
 		return false;
 	set_owner(m, g->view.id);
+	RT_EVENT(lock_tried, &g->view, m);
 	RT_EVENT(mutex_lock, &g->view, m, __builtin_return_address(0));
 	return true;
 }

@@ -44,6 +44,7 @@ bool csp_rwmutex_try_rlock(csp_rwmutex *rw)
 		if (readers < 0)
 			return false;
 	} while (!__atomic_compare_exchange_n(&rw->readers_, &readers, readers + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	RT_EVENT(lock_tried, &g->view, rw);
 	RT_EVENT(rw_lock, &g->view, rw, false, __builtin_return_address(0));
 	return true;
 }
@@ -98,6 +99,7 @@ bool csp_rwmutex_try_lock(csp_rwmutex *rw)
 		return false;
 	}
 	set_owner(rw, g->view.id);
+	RT_EVENT(lock_tried, &g->view, rw);
 	RT_EVENT(rw_lock, &g->view, rw, true, __builtin_return_address(0));
 	return true;
 }

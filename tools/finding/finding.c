@@ -220,7 +220,8 @@ derive_title(struct finding *f, struct obstack *mem)
 	const struct rule *r = rule_find(f->rule);
 	const struct object *o = f->n_objects ? &f->objects[0] : NULL;
 
-	obstack_printf(mem, "%s", r->title);
+	bool kept = f->n_parts && !strcmp(f->parts[0].role, "keeps");
+	obstack_printf(mem, "%s", kept ? "lock kept by a goroutine that has ended" : r->title);
 	if (r->kind == RULE_RACE && o) {
 		if (o->name)
 			obstack_printf(mem, " on %s", o->name);

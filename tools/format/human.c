@@ -1,5 +1,6 @@
 /* The default: for a person at a terminal. Two spaces of indent per level, never wider than what it quotes. */
 #include "format/format.h"
+#include "format/order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -299,9 +300,14 @@ human_finding(FILE *to, const struct view *v, const struct finding *f)
 	const struct rule *r = rule_find(f->rule);
 	struct lines lines = { to, v, 0 };
 
-	fprintf(to, "%s%sCSP%u%s%s %s%s\n", on(v, f->gate ? RED : BOLD), f->gate ? "" : "note: ", f->rule, off(v), on(v, BOLD), f->title, off(v));
+	bool predicted = f->proof && !strcmp(f->proof, "S2");
+
+	fprintf(to, "%s%sCSP%u%s%s %s%s\n", on(v, f->gate ? RED : BOLD), f->gate ? "" : predicted ? "predicted: " : "note: ", f->rule, off(v), on(v, BOLD), f->title, off(v));
 	paragraph(to, v, 2, 0, f->cause && *f->cause && strcmp(f->cause, f->title) ? f->cause : r->cause);
-	name_waits(f, say, &lines);
+	if (f->rule == DET_LOCK_ORDER)
+		human_orders(to, v, f);
+	else
+		name_waits(f, say, &lines);
 	if (lines.n > MANY && !v->all_frames)
 		fprintf(to, "    … and %u more (-v shows all)\n", lines.n - MANY);
 	for (uint32_t i = 0; i < f->n_parts; i++)

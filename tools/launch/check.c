@@ -32,9 +32,9 @@ struct check {
 	char    store_error[600];
 	struct seen *seen, **seen_end;
 	struct filter filter;
-	unsigned long by_kind[RULE_KINDS], issues[3], notes, races_printed;     /* issues by standing; by_kind of the new ones */
+	unsigned long by_kind[RULE_KINDS], issues[3], notes, predicted, races_printed;     /* issues by standing; by_kind of the new ones */
 	int64_t show_issue;             /* the first that counts */
-	bool    gate[RULE_KINDS];
+	bool    gate[RULE_KINDS], note[RULE_KINDS];
 };
 
 static void
@@ -103,6 +103,13 @@ find_seen(const struct check *c, const char *fingerprint)
 	return NULL;
 }
 
+/* Not seen in this run, but in another schedule of it: worth a look, no reason to fail. Counted among the notes. */
+static bool
+is_prediction(const struct finding *f)
+{
+	return f->proof && !strcmp(f->proof, "S2");
+}
+
 static void
 count(struct check *c, const struct seen *s)
 {
@@ -110,6 +117,8 @@ count(struct check *c, const struct seen *s)
 
 	if (!s->f->gate && s->standing != STANDING_SUPPRESSED) {
 		c->notes++;
+		c->predicted += is_prediction(s->f);
+		c->note[kind] = true;
 		return;
 	}
 	c->issues[s->standing]++;
@@ -121,7 +130,7 @@ static bool
 is_shown(const struct check *c, const struct seen *s)
 {
 	if (s->standing == STANDING_NEW)
-		return s->f->gate || c->options->verbose || c->options->format == FORMAT_GO;
+		return s->f->gate || is_prediction(s->f) || c->options->verbose || c->options->format == FORMAT_GO;
 	return s->standing == STANDING_KNOWN && (c->options->verbose || c->plan->fail_on == FAIL_ANY);
 }
 
@@ -237,8 +246,9 @@ exit_status(const struct check *c, const struct child *child)
 		for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 			if (c->gate[order[i]])
 				return rule_exit_status(order[i]);
-	if (c->plan->fail_on == FAIL_ANY && c->notes)
-		return STATUS_LEAK;
+	for (size_t i = 0; c->plan->fail_on == FAIL_ANY && i < sizeof(order) / sizeof(order[0]); i++)
+		if (c->note[order[i]])
+			return rule_exit_status(order[i]);
 	return child->timed_out ? STATUS_TIMEOUT : child_exit_status(child);
 }
 
@@ -275,8 +285,10 @@ print_summary(const struct check *c, const struct process *main)
 			before = ", ";
 		}
 	fprintf(stderr, "%s, %lu known, %lu suppressed", c->issues[STANDING_NEW] ? ")" : "", c->issues[STANDING_KNOWN], c->issues[STANDING_SUPPRESSED]);
-	if (c->notes)
-		fprintf(stderr, ", %lu note%s", c->notes, c->notes == 1 ? "" : "s");
+	if (c->predicted)
+		fprintf(stderr, ", %lu predicted", c->predicted);
+	if (c->notes > c->predicted)
+		fprintf(stderr, ", %lu note%s", c->notes - c->predicted, c->notes - c->predicted == 1 ? "" : "s");
 	fprintf(stderr, "; seed 0x%lx", (unsigned long)seed_of(c, main));
 	if (c->show_issue)
 		fprintf(stderr, "; see: cspcheck report show %lld", (long long)c->show_issue);
@@ -302,6 +314,8 @@ print_json(const struct check *c, const struct process *main, const struct child
 	json_t *doc = json_pack("{si ss ss si s{si sb} s{si si si si so} so}", "version", 1, "tool", "cspcheck " CSPCHECK_VERSION, "seed", seed, "exit_status", status,
 		"child", "status", child_exit_status(child), "timed_out", child->timed_out,
 		"summary", "new", (int)c->issues[STANDING_NEW], "known", (int)c->issues[STANDING_KNOWN], "suppressed", (int)c->issues[STANDING_SUPPRESSED], "notes", (int)c->notes, "kinds", kinds, "findings", list);
+	if (doc && c->predicted)
+		json_object_set_new(json_object_get(doc, "summary"), "predicted", json_integer((json_int_t)c->predicted));
 	if (doc) {
 		json_dumpf(doc, c->out, JSON_INDENT(1));
 		fputc('\n', c->out);
