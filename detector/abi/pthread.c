@@ -165,7 +165,11 @@ DET_ABI int pthread_timedjoin_np(pthread_t t, void **result, const struct timesp
 
 static void took(const volatile void *m, unsigned kind, bool write, bool tried, void *pc)
 {
-	det_order_took(det_me(), (uintptr_t)m, kind, write, tried, 0, pc);
+	/* Libraries without instrumentation (also the one that unwinds for us) count as gates, but nothing is predicted of their orders,
+	 * and no stack is asked for: the unwinder would take its lock again. */
+	bool ours = det_checks_caller((uintptr_t)pc);
+
+	det_order_took(det_me(), (uintptr_t)m, kind, write, tried || !ours, ours ? det_ctx_here(pc) : det_ctx_intern(0, (uintptr_t)pc));
 }
 
 static int locked(int err, const volatile void *m, bool tried, void *pc)

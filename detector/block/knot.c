@@ -181,7 +181,7 @@ static void took(struct rt_gview *g, void *obj, enum rt_obj_kind kind, bool writ
 		wants_nothing(g->id);           /* a park that was undone, no ready came */
 	det_hold_add((uintptr_t)obj, (uint8_t)kind, g->id, write, ctx);
 	if (kind != RT_OBJ_ONCE)
-		det_order_took(g->det, (uintptr_t)obj, kind, write, false, ctx, NULL);
+		det_order_took(g->det, (uintptr_t)obj, kind, write, false, ctx);
 }
 
 static bool handed_over(enum rt_obj_kind kind, void *obj)

@@ -8,6 +8,12 @@
 #include "../order/must.h"
 #include "hbcore.h"
 
+/* Who comes after the beginning of another's section of this lock in every run, and takes the lock, comes after its end as well. */
+static bool knows_section(const struct det_g *g, const struct det_sync *s, bool write)
+{
+	return __builtin_expect(s->section.slot != 0, 0) && (write || s->section_write) && det_must_knows(g->must.epoch, g->must.clock, s->section);
+}
+
 void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
 {
 	struct det_sync *s;
@@ -17,7 +23,7 @@ void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
 	s = det_sync_lock((uintptr_t)addr, role, false);
 	if (s) {
 		det_acquire(g, &s->a);
-		if (role != DET_ROLE_LOCK || s->condition)
+		if (role != DET_ROLE_LOCK || s->condition || knows_section(g, s, true))
 			det_must_acquire(g, &s->must);
 	}
 	det_sync_unlock((uintptr_t)addr);
@@ -61,6 +67,8 @@ void det_rw_locked(struct det_g *g, const void *addr, bool writer)
 			det_acquire(g, &s->b);
 			det_snap_drop(&s->b);
 		}
+		if (knows_section(g, s, writer))
+			det_must_acquire(g, &s->must);
 	}
 	det_sync_unlock((uintptr_t)addr);
 	det_leave();

@@ -19,12 +19,14 @@ struct det_sync {
 	uint32_t  next;                 /* in the bucket */
 	struct det_snap a;              /* what acquirers learn; rw lock: from writers; channel: from close */
 	struct det_snap b;              /* rw lock: from readers, for the next writer */
-	struct det_snap must;           /* as a, without the edges of locks (order/must.h); of a mutex only while it guards a condition */
+	struct det_snap must;           /* as a, without the edges of locks (order/must.h); of a lock only as told below */
 	uint32_t  slots_ref, slots_n;   /* channel: array of det_slot, one per buffer index */
 	uint32_t  sites_ref, sites_bytes;       /* sites: array of det_site */
 	uint32_t  lock_id;              /* lock: its number, another one for another lock at the same address; 0: none yet */
 	uint32_t  lock_made;            /* lock: the last plain write to it when the number was given */
 	bool      condition;            /* mutex: guards a condition */
+	bool      section_write;
+	det_epoch section;              /* lock: the last section in which its holder told others something, and `must` is what it knew at the end */
 };
 
 bool det_syncmap_init(void);

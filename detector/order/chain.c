@@ -114,13 +114,27 @@ static bool compatible(const struct det_instance *i, const struct det_instance *
 
 /* --- can each get there? -------------------------------------------------------------------------------------------------------- */
 
-#define NODES (DET_CYCLE * DET_HELD)
+#define NODES (2 * DET_CYCLE * DET_HELD)
+
+#define NODES (2 * DET_CYCLE * DET_HELD)
+
+static uint32_t members(const struct det_cycle *c, struct det_instance **out)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		out[n++] = c->of[i];
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->writer[i] != NULL)
+			out[n++] = c->writer[i];
+	return n;
+}
 
 /* Of i's locks, those before `depth` must be taken before j takes what j holds of what i passed. */
-static void demand(const struct det_cycle *c, uint32_t i, uint32_t j, bool before[NODES][NODES])
+static void demand(struct det_instance **all, uint32_t i, uint32_t j, bool before[NODES][NODES])
 {
-	const struct det_instance *from = c->of[i];
-	const struct det_dep *d = det_dep_of(c->of[j]);
+	const struct det_instance *from = all[i];
+	const struct det_dep *d = det_dep_of(all[j]);
 
 	for (uint32_t p = 0; p < from->n_passed; p++)
 		for (uint32_t k = 0; k < d->n_held; k++)
@@ -132,17 +146,18 @@ static void demand(const struct det_cycle *c, uint32_t i, uint32_t j, bool befor
 static bool can_be_reached(const struct det_cycle *c)
 {
 	static bool before[NODES][NODES];       /* guarded by lock */
-	uint32_t nodes = c->n * DET_HELD;
+	struct det_instance *all[2 * DET_CYCLE];
+	uint32_t n = members(c, all), nodes = n * DET_HELD;
 
 	for (uint32_t i = 0; i < nodes; i++)
 		for (uint32_t k = 0; k < nodes; k++)
 			before[i][k] = i / DET_HELD == k / DET_HELD && i < k;
-	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->of[i]->passed_over)
+	for (uint32_t i = 0; i < n; i++) {
+		if (all[i]->passed_over)
 			return false;
-		for (uint32_t j = 0; j < c->n; j++)
+		for (uint32_t j = 0; j < n; j++)
 			if (i != j)
-				demand(c, i, j, before);
+				demand(all, i, j, before);
 	}
 	for (uint32_t m = 0; m < nodes; m++)
 		for (uint32_t i = 0; i < nodes; i++)
@@ -196,18 +211,6 @@ static bool may_share_a_gate(const struct around *a, const struct around *b)
 		if (open_against(a, b->lock[k].id, b->lock[k].write))
 			return true;
 	return a->n == 16;
-}
-
-static uint32_t members(const struct det_cycle *c, struct det_instance **out)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < c->n; i++)
-		out[n++] = c->of[i];
-	for (uint32_t i = 0; i < c->n; i++)
-		if (c->writer[i] != NULL)
-			out[n++] = c->writer[i];
-	return n;
 }
 
 static bool is_settled(const struct det_cycle *c)

@@ -138,14 +138,12 @@ static bool takes_again(const struct det_holder *h, uint32_t n, uintptr_t lock, 
 	return false;
 }
 
-void det_order_took(struct det_g *g, uintptr_t lock, unsigned kind, bool write, bool tried, uint32_t ctx, void *pc)
+void det_order_took(struct det_g *g, uintptr_t lock, unsigned kind, bool write, bool tried, uint32_t ctx)
 {
 	struct det_lockref want = { .addr = lock, .ctx = ctx, .kind = (uint8_t)kind, .write = write };
 
 	if (!predicts || g == NULL)
 		return;
-	if (want.ctx == 0)
-		want.ctx = det_ctx_here(pc);
 	if (!det_enter())
 		return;
 	if (!det_must_on())
@@ -208,6 +206,22 @@ static void was_anothers(uintptr_t lock)
 		det_lock_hand_over(id);
 }
 
+/* Others may have heard that the section began. */
+static void note_section(struct det_g *g, const struct det_held *section)
+{
+	struct det_sync *s = det_sync_lock(section->lock.addr, DET_ROLE_LOCK, true);
+
+	if (s != NULL) {
+		if (s->condition)
+			det_must_release_join(g, &s->must);
+		else
+			det_must_release_store(g, &s->must);
+		s->section = section->since;
+		s->section_write = section->lock.write;
+	}
+	det_sync_unlock(section->lock.addr);
+}
+
 void det_order_gives(struct det_g *g, uintptr_t lock, bool write)
 {
 	if (!predicts || g == NULL || !det_enter())
@@ -227,6 +241,8 @@ void det_order_gives(struct det_g *g, uintptr_t lock, bool write)
 	struct det_held gone = h->held[--at];
 	if (__builtin_expect(g->must.n_out != gone.out && g->must.n_in != gone.in && det_chain_number() != gone.first_number, 0))
 		det_chain_guard(g, &gone);
+	if (g->must.n_out != gone.out)
+		note_section(g, &gone);
 	g->released_last = lock;
 	if (n == 1 && h->over == 0) {
 		holder_give(g);

@@ -23,8 +23,8 @@ void det_order_attach_findings(const struct rt_door *door, bool predict);
 /* Added to the kind of a lock whose waiting writers do not shut readers out (pthread_rwlock_t as a rule). */
 #define DET_READERS_FIRST 0x80
 
-/* g holds the lock now. ctx: the whole stack, 0 if only pc is known. tried: by an operation that never waits. */
-void det_order_took(struct det_g *g, uintptr_t lock, unsigned kind, bool write, bool tried, uint32_t ctx, void *pc);
+/* g holds the lock now. ctx: the whole stack. tried: by an operation that never waits. */
+void det_order_took(struct det_g *g, uintptr_t lock, unsigned kind, bool write, bool tried, uint32_t ctx);
 /* About to release it. */
 void det_order_gives(struct det_g *g, uintptr_t lock, bool write);
 /* A condition is signalled: the mutexes held, and the one given back last, guard it. */
