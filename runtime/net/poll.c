@@ -145,7 +145,9 @@ static struct rt_fd *record(int fd)
 static void forget_locked(struct rt_fd *f)
 {
 	f->registered_in = f->interest = 0;
-	f->asked_rest = f->tells_rest = f->ended = false;
+	f->asked_rest = false;
+	f->tells_rest = false;
+	f->ended = false;
 	for (int dir = READ; dir <= WRITE; dir++)
 		atomic_fetch_add_explicit(&f->edges[dir], 1, memory_order_release);
 }
@@ -356,7 +358,8 @@ void rt_fd_ask_no_rest(int fd)
 	rt_lock(&f->lock);
 	if (f->asked_rest) {
 		setsockopt(fd, IPPROTO_TCP, TCP_INQ, &(int){ 0 }, sizeof(int));
-		f->asked_rest = f->tells_rest = false;
+		f->asked_rest = false;
+		f->tells_rest = false;
 	}
 	rt_unlock(&f->lock);
 }
