@@ -322,6 +322,11 @@ void det_explore_begin(const char *schedule, uint64_t seed, uint64_t index, uint
 		.seed = seed, .index = index, .max_steps = max_steps, .n_goroutines = det_schedule->n_goroutines, .n_prefix = det_schedule->n_prefix,
 	};
 	served = true;
+	running = 1;
+	running_hb = 0;
+	det_slots_clear(&decisions);
+	det_slots_clear(&hb_hashes);
+	det_hb_clear();
 	begin(schedule);
 }
 
