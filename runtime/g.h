@@ -77,7 +77,7 @@ struct rt_g {
 
 	/* Under a policy (policy.c); the worker thread's own. */
 	bool      behind;                       /* no alternative while others stand before it */
-	uint8_t   at;                           /* enum rt_point: what it will do next */
+	uint8_t   at, last_at, same;            /* enum rt_point: what it will do next; did at its last point; how often in a row */
 	void     *at_obj;
 	uint64_t  path;
 	uint32_t  n_children, n_timers;         /* started; armed */

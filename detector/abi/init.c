@@ -6,6 +6,7 @@
 #include <sys/single_threaded.h>
 #include <unistd.h>
 
+#include "../explore/explore.h"
 #include "../hb/hbcore.h"
 #include "../report/loss.h"
 #include "../report/stream.h"
@@ -122,7 +123,8 @@ void det_after_fork(void)
 		return;
 	for (uint32_t i = 1; i < det_rows(); i++)
 		alive += !atomic_load_explicit(&det_row_at(i)->finished, memory_order_relaxed);
-	if (alive > 1) {
+	/* A server of schedules has run nothing of the program: its other threads are the library's, and rest. */
+	if (alive > 1 && !det_explore_keep_shared) {
 		atomic_store(&det_on, false);
 		child_unchecked = true;
 	}

@@ -36,7 +36,6 @@ static struct det_slots indices;                /* 1 + its place in gs */
 static struct det_slots births;                 /* how many it has started */
 static struct det_slots decisions;              /* picks << 32 | choices */
 static struct det_slots hb_hashes;              /* of its last step */
-bool det_explore_keep_shared;
 static bool served;
 static uint64_t running = 1;                    /* number of who runs, or ran last */
 static uint64_t running_hb;                     /* hash of its step */

@@ -19,7 +19,7 @@ void det_explore_serve(void);
 bool det_explore_is_on(void);
 /* In such a child, which has run nothing of the program yet: begin this schedule. */
 void det_explore_begin(const char *schedule, uint64_t seed, uint64_t index, uint64_t max_steps);
-extern bool det_explore_keep_shared;    /* a child that is forked meanwhile writes to the same file */
+extern bool det_explore_keep_shared __attribute__((visibility("hidden")));    /* a child that is forked meanwhile writes to the same file */
 bool det_explore_is_served(void);       /* this is such a child */
 
 void det_explore_go(struct rt_gview *parent, struct rt_gview *child);

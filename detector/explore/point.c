@@ -2,3 +2,4 @@
 #include "explore.h"
 
 void (*det_explore_point_fn)(enum rt_point at, const void *obj);
+bool det_explore_keep_shared;

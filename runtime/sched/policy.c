@@ -22,6 +22,7 @@ enum {
 	SPIN_POINTS = 32,               /* the same operation on the same object so often in a row: a spinner */
 	STREAK_POINTS = 10000,          /* so many points in a row while others could run */
 	JUMP_STEPS = 100000,            /* after so many steps the next timer is due, even though somebody could go on: they may spin in company */
+	LOOKS_EACH = 48,
 	CLOCK_READS = 1000,             /* after so many readings between two points the clock creeps */
 	POLL_GRACE_MS = 10,             /* real time before the clock jumps while somebody waits for a descriptor or a foreign thread runs */
 };
@@ -41,8 +42,9 @@ static int64_t  now_ns = START_NS;
 static uint32_t clock_reads, steps_since_poll, steps_since_jump, spins;
 static bool     lock_was_tried;
 
-/* What the running goroutine did at its last points. */
-static struct { const struct rt_g *g; const void *obj; uint32_t at, same, streak; } last;
+/* So many points in a row were this goroutine's. */
+static const struct rt_g *streak_of;
+static uint32_t streak;
 
 int rt_policy_set(const struct rt_policy *policy)
 {
@@ -193,6 +195,16 @@ static uint32_t list_eligible(void)
 	return n;
 }
 
+/* A step that changes nothing for others. */
+static bool only_looks(uint32_t at)
+{
+	return at == RT_AT_YIELD || at == RT_AT_ATOMIC_LOAD || at == RT_AT_TRY_LOCK || at == RT_AT_TRY_RLOCK || at == RT_AT_TRY_ACQUIRE || at == RT_AT_TRY_RECV ||
+	       at == RT_AT_TRY_SEND || at == RT_AT_SELECT;
+}
+
+/* So long nobody did but look: they can only wait for time to pass, or for the outside. */
+static bool only_spinners(void) { return spins > LOOKS_EACH * (n_runnable + 1); }
+
 static uint32_t decide(bool last_is_current)
 {
 	uint32_t n = n_runnable, chosen;
@@ -202,7 +214,6 @@ static uint32_t decide(bool last_is_current)
 	steps_since_poll++;
 	steps_since_jump++;
 	now_ns += STEP_NS;
-	spins = n_behind == n_runnable ? spins + 1 : 0;
 	if (n_behind) {
 		last_is_current = last_is_current && !((struct rt_g *)runnable[n - 1].g)->behind;
 		n = list_eligible();
@@ -213,6 +224,7 @@ static uint32_t decide(bool last_is_current)
 	chosen = rt_policy->pick(rt_policy->self, list, n, last_is_current ? (int32_t)n - 1 : RT_NO_CURRENT);
 	if (chosen >= n)
 		rt_throw("policy: pick out of range");
+	spins = only_looks(list[chosen].at) ? spins + 1 : 0;
 	return list == runnable ? chosen : eligible_at[chosen];
 }
 
@@ -220,7 +232,7 @@ static uint32_t decide(bool last_is_current)
 static bool may_go_direct(const struct rt_m *m)
 {
 	return atomic_load_explicit(&m->flags, memory_order_relaxed) == RT_M_POLICY && !m->resting &&
-	       !atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed) && rt_timers_next() > now_ns && n_behind < n_runnable && steps_since_jump < JUMP_STEPS &&
+	       !atomic_load_explicit(&rt_sched.n_global, memory_order_relaxed) && rt_timers_next() > now_ns && !only_spinners() && steps_since_jump < JUMP_STEPS &&
 	       (steps_since_poll < POLL_STEPS || !rt_poll_waiters());
 }
 
@@ -229,18 +241,19 @@ struct rt_g *rt_policy_next_direct(struct rt_m *m)
 	return n_runnable > 0 && may_go_direct(m) ? take(decide(false)) : NULL;
 }
 
-static bool spins_on(struct rt_g *g)
+/* g is at a point: has it gone on for too long, or does it repeat itself? Who does falls behind again at every repetition. */
+static bool spins_on(struct rt_g *g, enum rt_point at, const void *obj)
 {
-	if (last.g != g) {
-		last.g = g;
-		last.same = last.streak = 0;
-	}
-	last.same = last.at == g->at && last.obj == g->at_obj ? last.same + 1 : 0;
-	last.at = g->at;
-	last.obj = g->at_obj;
-	if (++last.streak <= STREAK_POINTS && last.same <= SPIN_POINTS)
-		return false;
-	last.g = NULL;
+	bool same = g->last_at == at && g->at_obj == obj;
+
+	g->same = !same ? 0 : g->same < UINT8_MAX ? g->same + 1 : UINT8_MAX;
+	g->last_at = (uint8_t)at;
+	g->at_obj = (void *)(uintptr_t)obj;
+	streak = streak_of == g ? streak + 1 : 0;
+	streak_of = g;
+	if (streak <= STREAK_POINTS)
+		return g->same > SPIN_POINTS;
+	streak_of = NULL;
 	return true;
 }
 
@@ -258,9 +271,8 @@ void rt_point(enum rt_point at, const void *obj)
 		lock_was_tried = true;
 	else if (at == RT_AT_UNLOCK && !lock_was_tried)
 		return;
+	g->behind = spins_on(g, at, obj) && n_runnable > 0;
 	g->at = at;
-	g->at_obj = (void *)(uintptr_t)obj;
-	g->behind = n_runnable > 0 && spins_on(g);
 	append(g);
 	if (may_go_direct(m)) {
 		uint32_t i = decide(true);
@@ -280,7 +292,6 @@ void rt_point(enum rt_point at, const void *obj)
 /* They hold addresses of the program's objects, which reach nothing. */
 void rt_policy_ranges(void (*visit)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
 {
-	visit((uintptr_t)&last, (uintptr_t)(&last + 1), arg);
 	if (!room)
 		return;
 	visit((uintptr_t)runnable, (uintptr_t)(runnable + room), arg);
@@ -354,13 +365,13 @@ struct rt_g *rt_policy_next(struct rt_m *m)
 		if (atomic_load_explicit(&m->flags, memory_order_relaxed) != RT_M_POLICY && !n_runnable)
 			return NULL;
 		take_global();
-		if (rt_poll_waiters() && (n_behind == n_runnable || steps_since_poll >= POLL_STEPS)) {
+		if (rt_poll_waiters() && (n_runnable == 0 || only_spinners() || steps_since_poll >= POLL_STEPS)) {
 			steps_since_poll = 0;
 			rt_ready_list(rt_poll(0));
 		}
 		fire_due();
-		if (n_runnable && n_behind == n_runnable && spins > 2 * n_runnable) {
-			spins = 0;              /* they can only wait for time to pass, or for the outside */
+		if (n_runnable && only_spinners()) {
+			spins = 0;
 			if (!jump())
 				now_ns += SPIN_JUMP_NS;
 		}

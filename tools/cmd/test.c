@@ -17,14 +17,14 @@
 
 enum {
 	KEY_RACE = 0x3000, KEY_LEAK, KEY_DEADLOCK, KEY_TIMEOUT, KEY_SEED, KEY_SCHEDULE, KEY_SCHEDULES, KEY_FOR, KEY_UNTIL, KEY_JOBS, KEY_FAILFAST, KEY_LIST,
-	KEY_RUN, KEY_SKIP, KEY_MAX_STEPS
+	KEY_RUN, KEY_SKIP, KEY_MAX_STEPS, KEY_AUDIT
 };
 
 struct test {
 	struct options options;
 	const char *race, *leak, *deadlock, *strategy;
 	bool     race_asked, failfast, list, has_seed;
-	uint64_t seed, schedules, max_steps;
+	uint64_t seed, schedules, max_steps, audited;
 	int64_t  for_ns, timeout_ns;
 	enum until until;
 	double   risk;
@@ -43,6 +43,7 @@ static const struct argp_option table[] = {
 	{ "jobs", KEY_JOBS, "N", 0, "run N schedules at once (default: one per processor)", 1 },
 	{ "timeout", KEY_TIMEOUT, "DUR", 0, "stop a run after DUR with a goroutine dump (default 10s)", 1 },
 	{ "max-steps", KEY_MAX_STEPS, "N", 0, "cut a run off after N steps (default 1000000)", 1 },
+	{ "audit", KEY_AUDIT, "N", 0, "run the first N schedules twice, and compare (default 16; each new failure is in any case)", 1 },
 	{ "failfast", KEY_FAILFAST, NULL, 0, "stop at the first failure", 1 },
 	{ "run", KEY_RUN, "REGEX", 0, "only targets whose name matches", 2 },
 	{ "skip", KEY_SKIP, "REGEX", 0, "no targets whose name matches", 2 },
@@ -110,6 +111,7 @@ parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_SCHEDULES: t->schedules = options_number(state, "schedules", arg, UINT64_MAX); break;
 	case KEY_MAX_STEPS: t->max_steps = options_number(state, "max-steps", arg, UINT64_MAX); break;
+	case KEY_AUDIT: t->audited = options_number(state, "audit", arg, UINT64_MAX); break;
 	case KEY_JOBS: t->jobs = (int)options_number(state, "jobs", arg, 256); break;
 	case KEY_FAILFAST: t->failfast = true; break;
 	case KEY_LIST: t->list = true; break;
@@ -164,7 +166,7 @@ explore_one(struct test *t, const struct home *h, struct tally *tally, char *nam
 	if (status == 0) {
 		*r = explore_target(tally, &(struct explore_plan){
 			.name = name, .program = target.program, .argv = target.argv, .work = dir, .strategy = t->strategy, .seed = t->seed, .schedules = t->schedules,
-			.max_steps = t->max_steps, .for_ns = t->for_ns, .timeout_ns = t->timeout_ns, .until = t->until, .risk = t->risk, .jobs = t->jobs,
+			.max_steps = t->max_steps, .audited = t->audited, .for_ns = t->for_ns, .timeout_ns = t->timeout_ns, .until = t->until, .risk = t->risk, .jobs = t->jobs,
 			.failfast = t->failfast, .save_dir = t->options.no_db ? NULL : ".cspcheck/schedules",
 		});
 		status = r->status;
@@ -198,13 +200,13 @@ print_summary(const struct test *t, const struct tally *tally, unsigned targets,
 {
 	const char *before = " (";
 
-	fprintf(stderr, "cspcheck: %u target%s, %u failed, %lu schedules; %lu new", targets, targets == 1 ? "" : "s", failed, (unsigned long)tally->schedules, tally->new_issues);
+	fprintf(stderr, "cspcheck: %u target%s, %u failed, %lu schedules; %lu new", targets, targets == 1 ? "" : "s", failed, (unsigned long)tally->schedules, tally->issues[STANDING_NEW]);
 	for (int k = 0; k < RULE_KINDS; k++)
 		if (tally->by_kind[k]) {
 			fprintf(stderr, "%s%lu %s", before, tally->by_kind[k], rule_kind_name((enum rule_kind)k, tally->by_kind[k]));
 			before = ", ";
 		}
-	fprintf(stderr, "%s, 0 known, 0 suppressed", tally->new_issues ? ")" : "");
+	fprintf(stderr, "%s, %lu known, %lu suppressed", tally->issues[STANDING_NEW] ? ")" : "", tally->issues[STANDING_KNOWN], tally->issues[STANDING_SUPPRESSED]);
 	if (tally->notes)
 		fprintf(stderr, ", %lu note%s", tally->notes, tally->notes == 1 ? "" : "s");
 	fprintf(stderr, "; seed 0x%lx", (unsigned long)t->seed);
@@ -249,7 +251,7 @@ test_all(struct test *t, const struct home *h, struct tally *tally, const char *
 	}
 	if (t->list)
 		return 0;
-	int status = worst ? worst : nondeterministic ? STATUS_NONDETERMINISM : failed && failed == timed_out ? STATUS_TIMEOUT : failed || tally->new_issues ? 1 : 0;
+	int status = worst ? worst : nondeterministic ? STATUS_NONDETERMINISM : failed && failed == timed_out ? STATUS_TIMEOUT : failed ? 1 : 0;
 	if (tally->storing && store_end_session(&tally->store, status) < 0)
 		tally->store_failed = true;
 	if (tally->store_failed) {
@@ -285,8 +287,10 @@ run(struct test *t, int argc, char **argv)
 	char *work = target_make_work_dir();
 	if (!work)
 		return EX_CANTCREAT;
+	int status = filter_open(&tally.filter, t->options.suppressions, t->options.baseline);
 	tally.view = (struct view){ text_use_colour(t->options.colour, fileno(tally.out)), t->options.verbose, t->options.source_root };
-	int status = t->list ? 0 : open_store(t, &tally, argc, argv);
+	if (status == 0 && !t->list)
+		status = open_store(t, &tally, argc, argv);
 	set_environment(t);
 	if (status == 0)
 		status = test_all(t, &h, &tally, work);
@@ -297,6 +301,7 @@ run(struct test *t, int argc, char **argv)
 	if (tally.out != stderr)
 		fclose(tally.out);
 	store_close(&tally.store);
+	filter_close(&tally.filter);
 	tally_finish(&tally);
 	target_remove_work_dir(work);
 	free(work);
@@ -310,7 +315,7 @@ cmd_test(int argc, char **argv)
 	static const struct argp_child children[] = { { &options_argp, 0, "Results and output:", 10 }, { 0 } };
 	static const struct argp argp = { table, parse, "TARGET... [-- ARG...]", doc, children, NULL, NULL };
 	struct test t = {
-		.race = "on", .leak = "exit", .deadlock = "fatal", .strategy = "auto", .schedules = 1000, .max_steps = 1000000,
+		.race = "on", .leak = "exit", .deadlock = "fatal", .strategy = "auto", .schedules = 1000, .audited = 16, .max_steps = 1000000,
 		.for_ns = INT64_C(30000000000), .timeout_ns = INT64_C(10000000000), .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN),
 	};
 

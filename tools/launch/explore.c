@@ -19,7 +19,7 @@
 #include "schedule/portfolio.h"
 #include "schedule/search.h"
 
-enum { AUDITED = 16, JOBS_MAX = 256, AFTER_FAILURE = 100, OUTPUT_TAIL = 4000 };
+enum { JOBS_MAX = 256, AFTER_FAILURE = 100, OUTPUT_TAIL = 4000 };
 
 struct worker {
 	struct server server;
@@ -40,7 +40,7 @@ struct explore {
 	struct search *search;
 	bool     search_busy, exhausted, search_gave_up, unfair;
 	struct hashes classes, twice;
-	struct hashes failures, notes;  /* keys of what was seen */
+	struct hashes failures, notes, excused; /* keys of what was seen; of failures that are all known or suppressed */
 	uint64_t losses;
 	struct schedule shortest;       /* of the first failure */
 	struct failure  first;
@@ -66,19 +66,24 @@ store_broke(struct tally *t)
 	snprintf(t->store_error, sizeof(t->store_error), "%s", t->store.error);
 }
 
-static bool
-is_known(struct tally *t, const char *fingerprint)
+static struct known *
+find_known(struct tally *t, const struct finding *f, bool *is_new)
 {
-	for (struct known *k = t->known; k; k = k->next)
-		if (!strcmp(k->fingerprint, fingerprint))
-			return true;
-	struct known *k = calloc(1, sizeof(*k));
-	if (!k)
-		return false;
-	snprintf(k->fingerprint, sizeof(k->fingerprint), "%s", fingerprint);
+	const struct suppression *by;
+	struct known *k;
+
+	*is_new = false;
+	for (k = t->known; k; k = k->next)
+		if (!strcmp(k->fingerprint, f->fingerprint))
+			return k;
+	*is_new = true;
+	if (!(k = calloc(1, sizeof(*k))))
+		abort();
+	memcpy(k->fingerprint, f->fingerprint, sizeof(k->fingerprint));
+	k->standing = filter_judge(&t->filter, f, &by);
 	k->next = t->known;
 	t->known = k;
-	return false;
+	return k;
 }
 
 void
@@ -104,21 +109,23 @@ static void
 on_finding(void *arg, struct process *p, struct finding *f)
 {
 	struct tally *t = arg;
+	bool is_new;
+	const struct known *k = find_known(t, f, &is_new);
 
-	if (is_known(t, f->fingerprint))
+	t->counted += f->gate && k->standing == STANDING_NEW;
+	if (!is_new)
 		return;
-	if (f->gate) {
-		t->new_issues++;
+	if (f->gate)
+		t->issues[k->standing]++;
+	if (f->gate && k->standing == STANDING_NEW)
 		t->by_kind[rule_find(f->rule)->kind]++;
-	} else {
-		t->notes++;
-	}
+	t->notes += !f->gate;
 	on_hello(t, p);
 	if (t->storing && store_save_finding(&t->store, p, f) < 0)
 		store_broke(t);
-	if (f->gate && !t->show_issue)
+	if (f->gate && k->standing == STANDING_NEW && !t->show_issue)
 		t->show_issue = f->issue_id;
-	if (t->options->quiet || (!f->gate && !t->options->verbose))
+	if (t->options->quiet || ((!f->gate || k->standing != STANDING_NEW) && !t->options->verbose))
 		return;
 	if (t->options->format == FORMAT_GO)
 		go_finding(t->out, &t->view, f);
@@ -134,7 +141,7 @@ on_again(void *arg, struct process *p, uint32_t n, uint64_t count)
 	(void)arg, (void)p, (void)n, (void)count;
 }
 
-/* With names, into the database, to the user. */
+/* With names, into the database, to the user. Counts in the tally what counts. */
 static void
 ingest_run(struct explore *x, const struct worker *w, const struct det_serve_result *r)
 {
@@ -142,6 +149,7 @@ ingest_run(struct explore *x, const struct worker *w, const struct det_serve_res
 	const struct ingest_handler handler = { t, on_hello, on_finding, on_again };
 	struct ingest *in = ingest_open(w->server.dir, &handler);
 
+	t->counted = 0;
 	if (!in)
 		return;
 	ingest_poll(in);
@@ -217,6 +225,13 @@ keep_shortest(struct explore *x, const struct worker *w, const struct failure *f
 	x->first = *f;
 }
 
+/* By itself, or because the checks ended it. */
+static bool
+ends_as_checked(int status)
+{
+	return status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 2);
+}
+
 /* True: a failure not seen before. */
 static bool
 judge(struct explore *x, const struct worker *w, const struct det_serve_result *r)
@@ -226,20 +241,26 @@ judge(struct explore *x, const struct worker *w, const struct det_serve_result *
 
 	witness_read(&f.w, w->server.dir);
 	x->result.cut += cut;
-	if (r->timed_out || f.w.n || (r->status && !cut)) {
+	bool failed = r->timed_out || f.w.n || (r->status && !cut);
+	if (failed)
+		is_new = hashes_add(&x->failures, failure_key(&f));
+	x->losses += f.w.losses;
+	if (f.w.any && (is_new || (f.w.notes && hashes_add(&x->notes, f.w.notes))))
+		ingest_run(x, w, r);
+	if (is_new && f.w.n && x->tally->counted == 0)
+		hashes_add(&x->excused, failure_key(&f));
+	if (failed && f.w.n && !r->timed_out && ends_as_checked(r->status) && hashes_has(&x->excused, failure_key(&f)))
+		failed = is_new = false;
+	if (failed) {
 		x->result.failures++;
 		x->result.timed_out |= r->timed_out && !x->result.failed;
 		x->result.failed = true;
-		is_new = hashes_add(&x->failures, failure_key(&f));
 		keep_shortest(x, w, &f);
 		if (x->stop_at == 0)
 			x->stop_at = x->n_started + AFTER_FAILURE;
 		if (x->plan->failfast || x->plan->until == UNTIL_BUG)
 			x->stopping = true;
 	}
-	x->losses += f.w.losses;
-	if (f.w.any && (is_new || (f.w.notes && hashes_add(&x->notes, f.w.notes))))
-		ingest_run(x, w, r);
 	if (is_new)
 		say_failure(x, w, r, &f);
 	if (f.w.any)
@@ -300,7 +321,7 @@ on_result(struct explore *x, struct worker *w)
 	bool is_new = judge(x, w, &r);
 	if (w->searching)
 		learn(x, w);
-	else if ((is_new || x->result.schedules <= AUDITED) && !r.timed_out && !x->stopping) {
+	else if ((is_new || x->result.schedules <= x->plan->audited) && !r.timed_out && !x->stopping) {
 		w->audits = true;
 		w->hash = head->hash;
 		w->steps = head->steps;
@@ -340,8 +361,7 @@ wants_search(const struct explore *x)
 	return !strcmp(x->plan->strategy, "dfs") || x->plan->until == UNTIL_EXHAUSTED || (x->n_started >= PORTFOLIO_FIXED && x->n_started % 2 == 0);
 }
 
-/* False: nothing to do for it at present. */
-static bool
+static void
 give_work(struct explore *x, struct worker *w)
 {
 	struct det_serve_order *o = &w->order;
@@ -352,23 +372,23 @@ give_work(struct explore *x, struct worker *w)
 		if (!search_next(x->search, server_prefix(&w->server), &n)) {
 			x->exhausted = !x->unfair;
 			x->search_gave_up = true;
-			return give_work(x, w);
+			give_work(x, w);
+			return;
 		}
 		server_schedule(&w->server)->n_prefix = n;
 		strcpy(o->strategy, "dfs");
 		o->index = x->result.schedules;
 		x->search_busy = w->searching = true;
 	} else if (!strcmp(x->plan->strategy, "dfs")) {
-		return false;
+		return;
 	} else {
 		o->index = x->n_sampled++;
 		portfolio_strategy(x->plan->strategy, o->index, x->longest, o->strategy);
 	}
 	if (x->exhausted) /* just learnt */
-		return false;
+		return;
 	x->n_started++;
 	w->busy = server_order(&w->server, o);
-	return w->busy;
 }
 
 static void
@@ -424,17 +444,16 @@ static int
 explore(struct explore *x)
 {
 	int n = x->plan->jobs > JOBS_MAX ? JOBS_MAX : x->plan->jobs, status = 0;
-	bool more = true;
 
 	for (int i = 0; i < n && status == 0; i++)
 		status = start_worker(x, i);
-	while (status == 0 && (more || any_busy(x, n))) {
-		more = false;
+	while (status == 0) {
 		for (int i = 0; i < n; i++)
 			if (x->workers[i].started && !x->workers[i].busy && !has_enough(x))
-				more |= give_work(x, &x->workers[i]);
+				give_work(x, &x->workers[i]);
+		if (!any_busy(x, n))
+			break;
 		wait_for_results(x, n);
-		more |= !has_enough(x) && any_busy(x, n);
 	}
 	return status;
 }
@@ -522,6 +541,7 @@ explore_target(struct tally *t, const struct explore_plan *plan)
 	hashes_finish(&x.twice);
 	hashes_finish(&x.failures);
 	hashes_finish(&x.notes);
+	hashes_finish(&x.excused);
 	schedule_finish(&x.shortest);
 	return x.result;
 }

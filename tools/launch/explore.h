@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "cmd/options.h"
+#include "filter/filter.h"
 #include "finding/rules.h"
 #include "store/store.h"
 
@@ -16,10 +17,12 @@ struct tally {
 	struct store store;
 	bool         storing, store_failed;
 	char         store_error[600];
-	unsigned long by_kind[RULE_KINDS], new_issues, notes;
+	struct filter filter;
+	unsigned long by_kind[RULE_KINDS], issues[STANDING_SUPPRESSED + 1], notes;      /* issues by their standing */
+	unsigned     counted;           /* findings that count in the run being read */
 	int64_t      show_issue;
 	uint64_t     schedules;
-	struct known { char fingerprint[33]; struct known *next; } *known;
+	struct known { char fingerprint[33]; enum standing standing; struct known *next; } *known;
 };
 void tally_finish(struct tally *t);
 
@@ -37,6 +40,7 @@ struct explore_plan {
 	double       risk;
 	int          jobs;
 	bool         failfast;
+	uint64_t     audited;           /* so many of the first schedules are run twice */
 	const char  *save_dir;          /* the shortest failing schedule goes there, NULL: nowhere */
 };
 

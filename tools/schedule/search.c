@@ -63,6 +63,12 @@ hashes_add(struct hashes *h, uint64_t x)
 	return true;
 }
 
+bool
+hashes_has(const struct hashes *h, uint64_t x)
+{
+	return x == 0 ? h->has_zero : h->room && h->at[place_of(h->at, h->room, x)] == x;
+}
+
 void
 hashes_finish(struct hashes *h)
 {

@@ -23,6 +23,7 @@ enum search_state search_learn(struct search *s, const struct det_tape_entry *ta
 /* A set of 64-bit hashes. */
 struct hashes { uint64_t *at; size_t n, room; bool has_zero; };
 bool hashes_add(struct hashes *h, uint64_t x);  /* true: it is new */
+bool hashes_has(const struct hashes *h, uint64_t x);
 void hashes_finish(struct hashes *h);
 
 #endif
