@@ -213,7 +213,11 @@ void rt_yield(void)
 	}
 	if (atomic_load_explicit(&m->flags, memory_order_relaxed) & RT_M_POLICY) {     /* it is runnable before the next one is chosen */
 		commit_requeue(g, NULL);
-		rt_leave_runnable(m, g, rt_policy_next_direct(m));
+		struct rt_g *next = rt_policy_next_direct(m);
+		if (next == g)
+			atomic_store_explicit(&g->state, RT_G_RUNNING, memory_order_relaxed);
+		else
+			rt_leave_runnable(m, g, next);
 		return;
 	}
 	leave(m, g, commit_requeue, NULL);
