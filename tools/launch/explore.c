@@ -196,7 +196,7 @@ say_failure(struct explore *x, const struct worker *w, const struct det_serve_re
 	fprintf(to, "; schedule %lu of %s, seed 0x%lx\n", (unsigned long)w->order.index, w->order.strategy, (unsigned long)w->order.seed);
 	if (!f->w.n)
 		print_output(to, &w->server);
-	if (strcmp(w->order.strategy, "dfs") && schedule_token(&s, token))
+	if (schedule_token(&s, token))
 		fprintf(to, "  the same run again: cspcheck replay %s %s\n", token, x->plan->name);
 	fflush(to);
 }
@@ -361,6 +361,22 @@ wants_search(const struct explore *x)
 	return !strcmp(x->plan->strategy, "dfs") || x->plan->until == UNTIL_EXHAUSTED || (x->n_started >= PORTFOLIO_FIXED && x->n_started % 2 == 0);
 }
 
+/* Few decisions go into the name, so that a token has them. */
+static void
+name_search(struct det_serve_order *o, const uint16_t *prefix, uint32_t n)
+{
+	strcpy(o->strategy, "dfs");
+	if (n == 0 || n + sizeof("dfs:") > sizeof(o->strategy))
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		if (prefix[i] >= 36)
+			return;
+	strcat(o->strategy, ":");
+	for (uint32_t i = 0; i < n; i++)
+		o->strategy[4 + i] = "0123456789abcdefghijklmnopqrstuvwxyz"[prefix[i]];
+	o->strategy[4 + n] = '\0';
+}
+
 static void
 give_work(struct explore *x, struct worker *w)
 {
@@ -376,7 +392,7 @@ give_work(struct explore *x, struct worker *w)
 			return;
 		}
 		server_schedule(&w->server)->n_prefix = n;
-		strcpy(o->strategy, "dfs");
+		name_search(o, server_prefix(&w->server), n);
 		o->index = x->result.schedules;
 		x->search_busy = w->searching = true;
 	} else if (!strcmp(x->plan->strategy, "dfs")) {

@@ -36,6 +36,8 @@ schedule_is_known(const char *name)
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(name, plain[i]))
 			return true;
+	if (!strncmp(name, "dfs:", 4)) /* the decisions of one run, a digit each */
+		return name[4] && strspn(name + 4, "0123456789abcdefghijklmnopqrstuvwxyz") == strlen(name + 4);
 	return (!strncmp(name, "pct:", 4) && is_bound(name + 4)) || (!strncmp(name, "delay:", 6) && is_bound(name + 6));
 }
 
