@@ -73,7 +73,7 @@ static void mutex_lock(struct rt_gview *g, void *m, void *pc)
 static void mutex_unlock(struct rt_gview *g, void *m, void *pc)
 {
 	det_hb_mutex_unlock(g, m, pc);
-	det_block_mutex_unlock(g, m, pc);
+	det_block_mutex_unlock(g, m);
 	if (g != NULL)
 		det_order_gives(g->det, (uintptr_t)m, true);
 }
@@ -87,7 +87,7 @@ static void rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 static void rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
 	det_hb_rw_unlock(g, rw, writer, pc);
-	det_block_rw_unlock(g, rw, writer, pc);
+	det_block_rw_unlock(g, rw, writer);
 	if (g != NULL)
 		det_order_gives(g->det, (uintptr_t)rw, writer);
 }

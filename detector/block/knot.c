@@ -28,7 +28,6 @@
 #include "../report/stream.h"
 #include "../shadow/context.h"
 #include "draft.h"
-#include "sites.h"
 
 #define CHAIN_MAX   256
 #define HOLDERS_MAX 64
@@ -199,15 +198,13 @@ void det_block_mutex_lock(struct rt_gview *g, void *m, void *pc)
 		took(g, m, RT_OBJ_MUTEX, true, det_ctx_here(pc));
 }
 
-static void released(struct rt_gview *g, void *obj, bool write, void *pc)
+static void released(struct rt_gview *g, void *obj, bool write)
 {
-	if (det_block_door == NULL || g == NULL)
-		return;
-	det_hold_remove((uintptr_t)obj, g->id, write);
-	det_site_note((uintptr_t)obj, write ? DET_SITE_UNLOCK : DET_SITE_RUNLOCK, (struct det_site){ .gid = g->id, .ctx = det_ctx_here(pc) });
+	if (det_block_door != NULL && g != NULL)
+		det_hold_remove((uintptr_t)obj, g->id, write);
 }
 
-void det_block_mutex_unlock(struct rt_gview *g, void *m, void *pc) { released(g, m, true, pc); }
+void det_block_mutex_unlock(struct rt_gview *g, void *m) { released(g, m, true); }
 
 void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
@@ -215,7 +212,7 @@ void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 		took(g, rw, RT_OBJ_RWMUTEX, writer, det_ctx_here(pc));
 }
 
-void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { released(g, rw, writer, pc); }
+void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer) { released(g, rw, writer); }
 
 void det_block_once_begin(struct rt_gview *g, void *o) { took(g, o, RT_OBJ_ONCE, true, 0); }
 

@@ -17,33 +17,24 @@
 #include "block.h"
 #include "draft.h"
 
-/* Sites of the object at addr, its bucket locked; NULL if there are none and !create. */
-static struct det_site *sites_lock(uintptr_t addr, enum det_site_op op, bool create)
+#define WG(op) ((op) - DET_SITE_LOCK_OPS)     /* place in the array of a wait group */
+#define WG_OPS WG(DET_SITE_OPS)
+
+/* Sites of the wait group at addr, its bucket locked; NULL if there are none and !create. */
+static struct det_site *sites_lock(uintptr_t addr, bool create)
 {
 	struct det_sync *s = det_sync_lock(addr, DET_ROLE_SITES, create);
 
 	if (s != NULL && s->sites_ref == 0 && create) {
-		uint32_t bytes = (op < DET_SITE_LOCK_OPS ? DET_SITE_LOCK_OPS : DET_SITE_OPS) * sizeof(struct det_site);
-		s->sites_ref = det_alloc(bytes);
-		s->sites_bytes = s->sites_ref != 0 ? bytes : 0;
+		s->sites_ref = det_alloc(WG_OPS * sizeof(struct det_site));
+		s->sites_bytes = s->sites_ref != 0 ? WG_OPS * sizeof(struct det_site) : 0;
 	}
-	return s != NULL && s->sites_bytes > op * sizeof(struct det_site) ? det_at(s->sites_ref) : NULL;
+	return s != NULL && s->sites_bytes != 0 ? det_at(s->sites_ref) : NULL;
 }
 
 static bool begin(void)
 {
 	return atomic_load_explicit(&det_on, memory_order_relaxed) && det_enter();
-}
-
-void det_site_note(uintptr_t addr, enum det_site_op op, struct det_site site)
-{
-	if (!begin())
-		return;
-	struct det_site *s = sites_lock(addr, op, true);
-	if (s != NULL)
-		s[op] = site;
-	det_sync_unlock(addr);
-	det_leave();
 }
 
 struct det_site det_site_of(uintptr_t addr, enum det_site_op op)
@@ -52,9 +43,15 @@ struct det_site det_site_of(uintptr_t addr, enum det_site_op op)
 
 	if (!begin())
 		return site;
-	struct det_site *s = sites_lock(addr, op, false);
-	if (s != NULL)
-		site = s[op];
+	if (op < DET_SITE_LOCK_OPS) {           /* kept with the lock's clock */
+		struct det_sync *lock = det_sync_lock(addr, DET_ROLE_LOCK, false);
+		if (lock != NULL && lock->unlocked[op].pc != 0)
+			site = (struct det_site){ .gid = det_row_at(lock->unlocked[op].row)->gid, .ctx = det_ctx_intern(lock->unlocked[op].ctx, lock->unlocked[op].pc) };
+	} else {
+		struct det_site *s = sites_lock(addr, false);
+		if (s != NULL)
+			site = s[WG(op)];
+	}
 	det_sync_unlock(addr);
 	det_leave();
 	return site;
@@ -86,8 +83,8 @@ static bool unordered(const struct det_g *me, const struct det_site *other)
 static void note_wait(struct det_site *s, struct det_site now)
 {
 	for (int i = 0; i < DET_SITE_WAITS; i++) {
-		struct det_site before = s[DET_SITE_WAIT + i];
-		s[DET_SITE_WAIT + i] = now;
+		struct det_site before = s[WG(DET_SITE_WAIT) + i];
+		s[WG(DET_SITE_WAIT) + i] = now;
 		if (before.gid == now.gid)
 			break;
 		now = before;
@@ -101,16 +98,16 @@ static struct det_site note(struct det_g *me, uintptr_t wg, enum det_site_op op,
 
 	if (!begin())
 		return other;
-	struct det_site *s = sites_lock(wg, op, true);
-	if (s != NULL && judge && op == DET_SITE_WAIT && unordered(me, &s[DET_SITE_RAISE]))
-		other = s[DET_SITE_RAISE];
+	struct det_site *s = sites_lock(wg, true);
+	if (s != NULL && judge && op == DET_SITE_WAIT && unordered(me, &s[WG(DET_SITE_RAISE)]))
+		other = s[WG(DET_SITE_RAISE)];
 	for (int i = 0; s != NULL && judge && op == DET_SITE_RAISE && i < DET_SITE_WAITS; i++)
-		if (unordered(me, &s[DET_SITE_WAIT + i]))
-			other = s[DET_SITE_WAIT + i];
+		if (unordered(me, &s[WG(DET_SITE_WAIT) + i]))
+			other = s[WG(DET_SITE_WAIT) + i];
 	if (s != NULL && op == DET_SITE_WAIT)
 		note_wait(s, now);
 	else if (s != NULL)
-		s[op] = now;
+		s[WG(op)] = now;
 	det_sync_unlock(wg);
 	det_leave();
 	return other;

@@ -24,7 +24,6 @@ enum det_site_op {
 
 struct det_site { uint64_t gid; uint32_t ctx; det_epoch epoch; };      /* gid 0: never, or no longer known */
 
-void det_site_note(uintptr_t addr, enum det_site_op op, struct det_site site);
 struct det_site det_site_of(uintptr_t addr, enum det_site_op op);
 
 /* The events of that name. */

@@ -30,7 +30,16 @@ void det_sync_acquire(struct det_g *g, const void *addr, enum det_role role)
 	det_leave();
 }
 
-static void release(struct det_g *g, const void *addr, enum det_role role, bool join)
+static void note_unlock(struct det_sync *s, struct det_g *g, bool reader, const void *pc)
+{
+	if (!s || !pc)
+		return;
+	s->unlocked[reader].pc = (uintptr_t)pc;
+	s->unlocked[reader].ctx = det_ctx_of(g);
+	s->unlocked[reader].row = g->row;
+}
+
+static void release(struct det_g *g, const void *addr, enum det_role role, bool join, const void *unlock_pc)
 {
 	struct det_sync *s;
 
@@ -47,12 +56,13 @@ static void release(struct det_g *g, const void *addr, enum det_role role, bool 
 		else
 			det_must_release_store(g, &s->must);
 	}
+	note_unlock(s, g, false, unlock_pc);
 	det_sync_unlock((uintptr_t)addr);
 	det_leave();
 }
 
-void det_sync_release_join(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, true); }
-void det_sync_release_store(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, false); }
+void det_sync_release_join(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, true, NULL); }
+void det_sync_release_store(struct det_g *g, const void *addr, enum det_role role) { release(g, addr, role, false, NULL); }
 
 void det_rw_locked(struct det_g *g, const void *addr, bool writer)
 {
@@ -74,7 +84,7 @@ void det_rw_locked(struct det_g *g, const void *addr, bool writer)
 	det_leave();
 }
 
-void det_rw_unlocking(struct det_g *g, const void *addr, bool writer)
+static void rw_unlocking(struct det_g *g, const void *addr, bool writer, const void *pc)
 {
 	struct det_sync *s;
 
@@ -85,14 +95,17 @@ void det_rw_unlocking(struct det_g *g, const void *addr, bool writer)
 		det_release_store(g, &s->a);
 	else if (s)
 		det_release_join(g, &s->b);
+	note_unlock(s, g, !writer, pc);
 	det_sync_unlock((uintptr_t)addr);
 	det_leave();
 }
 
+void det_rw_unlocking(struct det_g *g, const void *addr, bool writer) { rw_unlocking(g, addr, writer, NULL); }
+
 void det_hb_mutex_lock(struct rt_gview *g, void *m, void *pc) { det_sync_acquire(det_of(g), m, DET_ROLE_LOCK); }
-void det_hb_mutex_unlock(struct rt_gview *g, void *m, void *pc) { det_sync_release_store(det_of(g), m, DET_ROLE_LOCK); }
+void det_hb_mutex_unlock(struct rt_gview *g, void *m, void *pc) { release(det_of(g), m, DET_ROLE_LOCK, false, pc); }
 void det_hb_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_locked(det_of(g), rw, writer); }
-void det_hb_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { det_rw_unlocking(det_of(g), rw, writer); }
+void det_hb_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc) { rw_unlocking(det_of(g), rw, writer, pc); }
 
 /* Both count as reads of the group itself: they race with a plain write to it, or its free. Their own order is block/sites.c's affair. */
 void det_hb_wg_add(struct rt_gview *g, void *wg, int64_t delta, int64_t counter_after, void *pc)

@@ -27,6 +27,8 @@ struct det_sync {
 	bool      condition;            /* mutex: guards a condition */
 	bool      section_write;
 	det_epoch section;              /* lock: the last section in which its holder told others something, and `must` is what it knew at the end */
+	/* Lock: where it was last unlocked by a writer and by a reader, not interned yet: an unlock has no time for that. pc 0: never. */
+	struct { uintptr_t pc; uint32_t ctx, row; } unlocked[2];
 };
 
 bool det_syncmap_init(void);
