@@ -30,8 +30,8 @@
 #define SETTLE_EXIT_NS INT64_C(1000000000)
 #define STARTING_NS    INT64_C(2000000000)
 #define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run */
-#define GRACE_CPU_NS   INT64_C(100000000)      /* a loaded machine may give us nothing in that time: so much must have been had, too, */
-#define GRACE_MAX_NS   INT64_C(3000000000)     /* or this have passed */
+#define GRACE_CPU_NS   INT64_C(200000000)      /* a loaded machine may give us nothing in that time: so much must have been had, too, */
+#define GRACE_MAX_NS   INT64_C(8000000000)     /* or this have passed */
 #define INTERVAL_MAX   INT64_C(5000000000)
 #define WATCH_STACK_BYTES (256u << 10)
 #define COST_SHARE     100                /* at least that many times the cost of a check lie between two */

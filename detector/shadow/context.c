@@ -78,7 +78,7 @@ void det_ctx_expand(uint32_t ctx, struct det_stack *out)
 	}
 }
 
-struct walk { uintptr_t want; uint32_t n; bool seen; uintptr_t pc[DET_STACK_MAX]; };
+struct walk { uintptr_t want; uint32_t n; bool seen; uintptr_t pc[DET_STACK_MAX], slot[DET_STACK_MAX]; };
 
 static _Unwind_Reason_Code on_frame(struct _Unwind_Context *c, void *arg)
 {
@@ -86,19 +86,79 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *c, void *arg)
 	uintptr_t pc = _Unwind_GetIP(c);
 
 	w->seen |= pc == w->want;
-	if (w->seen && pc)
+	if (w->seen && pc) {
+		w->slot[w->n] = _Unwind_GetCFA(c) - sizeof(uintptr_t);  /* here the call into the next inner frame left it */
 		w->pc[w->n++] = pc;
+	}
 	return w->n < DET_STACK_MAX ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
+
+#if defined(__x86_64__)
+/* Code that is not instrumented is unwound, which takes microseconds; a loop that locks and unlocks is unwound once. The same place is asked
+ * again with the stack pointer where it was: then all return addresses lie in live memory above it, and if each is where it was, the stack is
+ * the same. */
+#define CACHED_FRAMES 24u
+#define CACHE_WAYS    2u
+static _Thread_local struct cached {
+	uintptr_t sp;
+	uint32_t  ctx, n;
+	uintptr_t pc[CACHED_FRAMES], slot[CACHED_FRAMES];
+} cache[CACHE_WAYS] __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t next_way __attribute__((tls_model("initial-exec")));
+
+static uint32_t cached_ctx(uintptr_t pc, uintptr_t sp)
+{
+	for (uint32_t k = 0; k < CACHE_WAYS; k++) {
+		const struct cached *c = &cache[k];
+		uint32_t i = 0;
+		if (c->n == 0 || c->sp != sp || c->pc[0] != pc)
+			continue;
+		while (i < c->n && *(const uintptr_t *)c->slot[i] == c->pc[i])
+			i++;
+		if (i == c->n)
+			return c->ctx;
+	}
+	return 0;
+}
+
+static void remember(const struct walk *w, uint32_t ctx, uintptr_t sp)
+{
+	struct cached *c = &cache[next_way++ % CACHE_WAYS];
+	uint32_t n = 0;
+
+	c->n = 0;
+	if (w->n > CACHED_FRAMES)
+		return;
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (w->slot[i] < sp || *(const uintptr_t *)w->slot[i] != w->pc[i]) {
+			if (i + 1 < w->n)
+				return;
+			break;                  /* the outermost was called by nobody; what is inside it says which it is */
+		}
+		c->pc[i] = w->pc[i];
+		c->slot[i] = w->slot[i];
+		n = i + 1;
+	}
+	c->sp = sp;
+	c->ctx = ctx;
+	c->n = n;
+}
+#else
+static uint32_t cached_ctx(uintptr_t pc, uintptr_t sp) { return 0; }
+static void remember(const struct walk *w, uint32_t ctx, uintptr_t sp) { }
+#endif
 
 uint32_t det_ctx_here(void *pc)
 {
 	struct det_g *g = det_me();
 	struct walk w;
-	uint32_t ctx = 0;
+	uint32_t ctx;
 
 	if (g && g->sp > g->frames)
 		return det_ctx_intern(det_ctx_of(g), (uintptr_t)pc);
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	if ((ctx = cached_ctx((uintptr_t)pc, sp)) != 0)
+		return ctx;
 	w.want = (uintptr_t)pc;
 	w.n = 0;
 	w.seen = false;
@@ -107,5 +167,6 @@ uint32_t det_ctx_here(void *pc)
 		return det_ctx_intern(0, (uintptr_t)pc);
 	for (uint32_t i = w.n; i-- > 0;)
 		ctx = det_ctx_intern(ctx, w.pc[i]);
+	remember(&w, ctx, sp);
 	return ctx;
 }
