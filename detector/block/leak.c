@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../explore/explore.h"
 #include "../report/lock.h"
 #include "../report/loss.h"
 #include "../report/record.h"
@@ -31,7 +32,7 @@
 #define STARTING_NS    INT64_C(2000000000)
 #define GRACE_NS       INT64_C(250000000)      /* spent only while goroutines still run */
 #define GRACE_CPU_NS   INT64_C(200000000)      /* a loaded machine may give us nothing in that time: so much must have been had, too, */
-#define GRACE_MAX_NS   INT64_C(8000000000)     /* or this have passed */
+#define GRACE_MAX_NS   INT64_C(4000000000)     /* or this have passed */
 #define INTERVAL_MAX   INT64_C(5000000000)
 #define WATCH_STACK_BYTES (256u << 10)
 #define COST_SHARE     100                /* at least that many times the cost of a check lie between two */
@@ -284,6 +285,8 @@ static void grace(struct rt_gview *self)
 	int64_t began_ns = det_now_ns(), began_cpu_ns = others_cpu_ns(), passed_ns;
 	struct timespec nap = { 0, 500000 };
 
+	if (det_explore_is_on())                /* one worker, and it is busy with the exit */
+		return;
 	for (;;) {
 		struct busy b = { self, false };
 		det_block_door->world_stop();
