@@ -21,7 +21,12 @@ static _Atomic uint32_t next_lock = 1;
 
 void det_order_attach(const struct det_order_tell *tell, bool predict)
 {
+	static bool attached;
+
 	det_order_tell = *tell;
+	if (attached)
+		return;
+	attached = true;
 	handed_over = det_reserve(LOCKS_MAX);
 	predicts = predict && handed_over != NULL && det_chain_init() &&
 		det_pool_init(&holders, sizeof(struct det_holder), 1u << 21, "holders of locks");
