@@ -317,7 +317,8 @@ static __attribute__((noinline)) void exit_from(uintptr_t self_sp)
 	det_block_door->g_each(anybody_else, &b);
 	det_block_door->world_start();
 	if (b.any) {
-		grace(self);
+		if (!det_explore_rules())
+			grace(self);
 		const struct det_answer *a = ask(self_sp, self != NULL && self->id == 1, true);
 		tell(a);
 		if (a != NULL)

@@ -5,6 +5,7 @@
  * places of the stack. Only what cannot be told so is unwound again. */
 #include "verdict.h"
 
+#include "../explore/explore.h"
 #include "../hb/goroutines.h"
 #include "../report/loss.h"
 #include "../report/record.h"
@@ -209,6 +210,8 @@ static void report_alive(const struct det_answer_g *g)
 
 	if (!parked && (!det_block_door->g_info(g->view, &info) || info.id != g->gid))
 		return;                         /* has finished meanwhile */
+	if (det_explore_rules() && !parked && info.state == RT_G_RUNNABLE)
+		return;
 	det_draft_begin(det_block_door);
 	if (parked && info.wait != RT_WAIT_NONE) {
 		det_draft_blocked(&info);

@@ -30,6 +30,8 @@ void det_explore_fork(int phase);
 void det_explore_at_exit(void);
 
 extern void (*det_explore_point_fn)(enum rt_point at, const void *obj) __attribute__((visibility("hidden")));
+/* The run has a policy: who is runnable when main returns was not chosen to run, and will not run any more. */
+static inline bool det_explore_rules(void) { return det_explore_point_fn != NULL; }
 /* Before an operation that the runtime does not see. May switch to other goroutines. */
 static inline void det_explore_point(enum rt_point at, const volatile void *obj)
 {
