@@ -87,7 +87,7 @@ static void rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 static void rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc)
 {
 	det_hb_rw_unlock(g, rw, writer, pc);
-	det_block_rw_unlock(g, rw, writer);
+	det_block_rw_unlock(g, rw, writer, pc);
 	if (g != NULL)
 		det_order_gives(g->det, (uintptr_t)rw, writer);
 }

@@ -202,13 +202,13 @@ CSP_API void csp_mutex_lock(csp_mutex *m);                      /* FIFO, but run
 CSP_API bool csp_mutex_try_lock(csp_mutex *m);
 CSP_API void csp_mutex_unlock(csp_mutex *m);
 
-CSP_API void csp_rwmutex_init(csp_rwmutex *rw, unsigned flags); /* needed for flags only: CSP_MUTEX_HANDOVER lets others unlock for the writer */
+CSP_API void csp_rwmutex_init(csp_rwmutex *rw, unsigned flags); /* needed for flags only: CSP_MUTEX_HANDOVER lets others unlock */
 CSP_API void csp_rwmutex_lock(csp_rwmutex *rw);                 /* waits for the readers; from now on new readers wait */
 CSP_API bool csp_rwmutex_try_lock(csp_rwmutex *rw);
 CSP_API void csp_rwmutex_unlock(csp_rwmutex *rw);
 CSP_API void csp_rwmutex_rlock(csp_rwmutex *rw);                /* not recursive: a writer may come in between and wait for the outer one */
 CSP_API bool csp_rwmutex_try_rlock(csp_rwmutex *rw);
-CSP_API void csp_rwmutex_runlock(csp_rwmutex *rw);              /* any goroutine's */
+CSP_API void csp_rwmutex_runlock(csp_rwmutex *rw);              /* by who read-locked it, unless it may be handed over; found by the detector only */
 
 CSP_API void csp_wg_add(csp_waitgroup *wg, int64_t delta);      /* panics if the counter (32 bits) becomes negative */
 CSP_API void csp_wg_done(csp_waitgroup *wg);

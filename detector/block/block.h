@@ -32,7 +32,7 @@ void det_block_end(struct rt_gview *g);
 void det_block_mutex_lock(struct rt_gview *g, void *m, void *pc);
 void det_block_mutex_unlock(struct rt_gview *g, void *m);
 void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc);
-void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer);
+void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc);
 void det_block_once_begin(struct rt_gview *g, void *o);
 void det_block_once_done(struct rt_gview *g, void *o);
 void det_block_knot_fork(int phase);

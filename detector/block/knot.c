@@ -212,7 +212,18 @@ void det_block_rw_lock(struct rt_gview *g, void *rw, bool writer, void *pc)
 		took(g, rw, RT_OBJ_RWMUTEX, writer, det_ctx_here(pc));
 }
 
-void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer) { released(g, rw, writer); }
+/* Readers are owners, too (the proofs above rest on it); the runtime keeps only their number, so who gives back another's read lock is told
+ * here. Hand-over locks are in no table. */
+void det_block_rw_unlock(struct rt_gview *g, void *rw, bool writer, void *pc)
+{
+	static const char text[] = "sync: RUnlock of RWMutex read-locked by another goroutine";
+
+	if (det_block_door != NULL && g != NULL && !writer && !det_block_dying() && det_hold_is_anothers((uintptr_t)rw, g->id, false)) {
+		det_block_misuse(g, RT_MISUSE_UNLOCK_FOREIGN, rw, text, pc);
+		det_block_door->fatal(text);
+	}
+	released(g, rw, writer);
+}
 
 void det_block_once_begin(struct rt_gview *g, void *o) { took(g, o, RT_OBJ_ONCE, true, 0); }
 

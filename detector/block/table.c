@@ -104,6 +104,8 @@ void det_bg_each(bool (*visit)(struct det_bg *b, void *arg), void *arg)
 
 /* --- locks --- */
 
+static _Atomic bool hold_missed;       /* for want of memory: absence proves nothing any more */
+
 static struct det_hold *hold_at(uint32_t i) { return det_pool_at(&holds.pool, i); }
 
 void det_hold_add(uintptr_t lock, uint8_t kind, uint64_t gid, bool write, uint32_t ctx)
@@ -120,11 +122,28 @@ void det_hold_add(uintptr_t lock, uint8_t kind, uint64_t gid, bool write, uint32
 	} else if ((i = det_pool_get(&holds.pool)) != 0) {
 		*hold_at(i) = (struct det_hold){ lock, gid, ctx, 1, write, kind, holds.buckets[b] };
 		holds.buckets[b] = i;
+	} else {
+		atomic_store_explicit(&hold_missed, true, memory_order_relaxed);
 	}
 	det_spin_unlock(shard_of(&holds, b));
 	struct det_bg *g = det_bg_of(gid, true);
 	if (g != NULL)
 		atomic_fetch_add_explicit(&g->n_holds, 1, memory_order_relaxed);
+}
+
+bool det_hold_is_anothers(uintptr_t lock, uint64_t gid, bool write)
+{
+	uint32_t b = bucket_of(lock);
+	bool mine = false, anothers = false;
+
+	det_spin_lock(shard_of(&holds, b));
+	for (uint32_t i = holds.buckets[b]; i != 0 && !mine; i = hold_at(i)->next)
+		if (hold_at(i)->lock == lock && hold_at(i)->write == write) {
+			mine = hold_at(i)->gid == gid;
+			anothers |= !mine;
+		}
+	det_spin_unlock(shard_of(&holds, b));
+	return anothers && !mine && !atomic_load_explicit(&hold_missed, memory_order_relaxed);
 }
 
 void det_hold_remove(uintptr_t lock, uint64_t gid, bool write)

@@ -44,6 +44,8 @@ bool det_bg_any(void);                  /* has any row ever been made? */
 /* --- locks --- */
 struct det_hold { uintptr_t lock; uint64_t gid; uint32_t ctx, count; bool write; uint8_t kind; uint32_t next; };
 void det_hold_add(uintptr_t lock, uint8_t kind, uint64_t gid, bool write, uint32_t ctx);
+/* Do others hold the lock in this way, and gid does not? */
+bool det_hold_is_anothers(uintptr_t lock, uint64_t gid, bool write);
 /* Remove gid's hold; if it has none but others do, one of theirs (handed over). */
 void det_hold_remove(uintptr_t lock, uint64_t gid, bool write);
 uint32_t det_hold_list(uintptr_t lock, struct det_hold *out, uint32_t max);
