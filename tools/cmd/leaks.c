@@ -108,6 +108,16 @@ make_groups(const struct leaks *o, const struct leak *leaks, long n, struct grou
 	return o->top && o->top < n_groups ? o->top : n_groups;
 }
 
+/* A place, or an object with the place it was made at ("channel made at /home/me/a.c:3"), from here. */
+static void
+write_place(FILE *to, const char *text, const char *root)
+{
+	const char *at = strstr(text, " at /");
+	int words = at ? (int)(at + 4 - text) : 0;
+
+	fprintf(to, "%.*s%s", words, text, text_short_path(text + words, root));
+}
+
 static void
 write_human(FILE *to, const struct leaks *o, const struct group *groups, long n)
 {
@@ -119,17 +129,21 @@ write_human(FILE *to, const struct leaks *o, const struct group *groups, long n)
 		fprintf(to, "%s%6lu goroutine%s%s", colour ? "\033[1m" : "", (unsigned long)g->goroutines, g->goroutines == 1 ? " " : "s", colour ? "\033[0m" : "");
 		if (g->blocked_ns > 0)
 			fprintf(to, "  for up to %.1f %s", g->blocked_ns >= 1000000000 ? (double)g->blocked_ns / 1e9 : (double)g->blocked_ns / 1e6, g->blocked_ns >= 1000000000 ? "s" : "ms");
-		fprintf(to, "  %s%s  in %lu run%s\n", o->by == BY_CREATOR ? "started at " : "", text_short_path(g->key, root), (unsigned long)g->runs, g->runs == 1 ? "" : "s");
+		fprintf(to, "  %s", o->by == BY_CREATOR ? "started at " : "");
+		write_place(to, g->key, root);
+		fprintf(to, "  in %lu run%s\n", (unsigned long)g->runs, g->runs == 1 ? "" : "s");
 		for (long k = 0; k < g->n && k < SHOWN; k++) {
 			const struct leak *l = g->leak[k];
 			fprintf(to, "        %s at %s", strncmp(l->title, "goroutine leak: ", 16) ? l->title : l->title + 16, text_short_path(l->site, root));
-			if (*l->proof)
-				fprintf(to, " (%s)", l->proof);
+			fprintf(to, " (CSP%u%s%s)", l->rule, *l->proof ? ", " : "", l->proof);
 			if (*l->creator && o->by != BY_CREATOR)
 				fprintf(to, ", started at %s", text_short_path(l->creator, root));
 			fprintf(to, "\n");
-			if (*l->object && o->by != BY_OBJECT)
-				fprintf(to, "          on %s\n", l->object);
+			if (*l->object && o->by != BY_OBJECT) {
+				fprintf(to, "          on ");
+				write_place(to, l->object, root);
+				fprintf(to, "\n");
+			}
 			if (*l->wakers)
 				fprintf(to, "          could have been woken by: %s\n", l->wakers);
 			fprintf(to, "          cspcheck report show %lld\n", (long long)l->id);
