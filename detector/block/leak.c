@@ -143,7 +143,7 @@ static void tell(const struct det_answer *a)
 {
 	bool main_dead = false;
 
-	if (a == NULL)
+	if (a == NULL || det_block_dying())     /* who dies rests for ever, and all who wait for him: nobody's leak */
 		return;
 	int64_t began_ns = det_block_options.say_times ? cpu_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
 	det_verdict_convict(a, &main_dead);
@@ -321,7 +321,7 @@ static __attribute__((noinline)) void exit_from(uintptr_t self_sp)
 			grace(self);
 		const struct det_answer *a = ask(self_sp, self != NULL && self->id == 1, true);
 		tell(a);
-		if (a != NULL)
+		if (a != NULL && !det_block_dying())
 			det_verdict_alive(a);
 	}
 	det_snapshot_finish();

@@ -20,7 +20,7 @@ static _Noreturn void die(struct rt_g *g, const char *kind, const char *text, bo
 	if (!rt_dump_claim()) {
 		if (g != NULL && atomic_load(&claimer) == g)
 			_Exit(2);
-		rt_dump_park_for_ever();
+		rt_rest_for_ever();
 	}
 	atomic_store(&claimer, g);
 	request.top.g = g;
@@ -72,7 +72,7 @@ _Noreturn void rt_refused(const char *text, int err)
 	char line[256];
 
 	if (!rt_dump_claim())
-		rt_dump_park_for_ever();
+		rt_rest_for_ever();
 	rt_dump_flush_stdout();
 	snprintf(line, sizeof line, "fatal error: libcsprt: %s (%s)\n\n", text, strerrordesc_np(err));
 	rt_dump_say(line);
@@ -103,7 +103,7 @@ static void hold_exit(void)
 {
 	rt_dump_await_live();
 	if (rt_dump_claimed())
-		rt_dump_park_for_ever();
+		rt_rest_for_ever();
 }
 
 void rt_dump_guard_exit(void)

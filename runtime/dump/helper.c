@@ -52,19 +52,6 @@ bool rt_dump_claimed(void)
 	return atomic_load(&claimed) != 0;
 }
 
-_Noreturn void rt_dump_park_for_ever(void)
-{
-	static _Atomic uint32_t never;
-	struct rt_m *m = rt_m_self();
-	/* Whoever rests here counts as stopped, whatever locks it took along. */
-	if (m != NULL)
-		atomic_store(&m->stopped, 1);
-	if (rt_os_tid() == rt_sysmon_tid())
-		atomic_store(&rt_sysmon_busy, false);
-	for (;;)
-		rt_os_futex_wait(&never, 0, -1);
-}
-
 /* What the program printed before it failed is wanted too, also when stdout is a pipe. Not if somebody was stopped in the middle of it. */
 void rt_dump_flush_stdout(void)
 {
@@ -101,6 +88,7 @@ static void write_now(const struct rt_dump_request *r)
 	if (rt_traceback_mode() != RT_TRACEBACK_NONE)
 		rt_symbols_open();
 	rt_dump_flush_stdout();
+	atomic_store(&rt_world_ends, true);
 	if (!r->world_stopped)
 		rt_world_stop();
 	struct rt_dump_set set = { 0 };
@@ -361,5 +349,5 @@ _Noreturn void rt_dump_and_exit(struct rt_dump_request *r)
 	}
 	request = r;
 	ask(ASK_DIE);
-	rt_dump_park_for_ever();
+	rt_rest_for_ever();
 }

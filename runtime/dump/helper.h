@@ -15,7 +15,6 @@ struct rt_dump_request {
 /* The thread that wins may end the program; every other that fails parks for ever. True for one caller per process. */
 bool rt_dump_claim(void);
 bool rt_dump_claimed(void);
-_Noreturn void rt_dump_park_for_ever(void);
 
 /* Have the dump written and end the process with status 2 (SIGABRT under CSPTRACEBACK=crash). Callable from a signal handler. The caller
  * has claimed. */

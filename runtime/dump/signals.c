@@ -51,7 +51,7 @@ static void on_ask(int sig, siginfo_t *si, void *uc)
 			quit.top.n = rt_unwind_context(uc, quit.top.pcs, sizeof quit.top.pcs / sizeof *quit.top.pcs);
 		rt_dump_ask_quit(&quit, context_pc(uc), si->si_code);
 		if (rest)
-			rt_dump_park_for_ever();
+			rt_rest_for_ever();
 	}
 	errno = saved;
 }
@@ -85,7 +85,7 @@ static _Noreturn void report(struct rt_g *g, uintptr_t addr, const ucontext_t *u
 	char head[128];
 	RT_EVENT(misuse, &g->view, RT_MISUSE_STACK_OVERFLOW, (void *)addr, "stack overflow", (void *)context_pc(uc));
 	if (!rt_dump_claim())
-		rt_dump_park_for_ever();
+		rt_rest_for_ever();
 	snprintf(head, sizeof head, "runtime: goroutine stack exceeds %zu-byte limit\nfatal error: stack overflow\n\n",
 		(size_t)(g->view.stack_hi - g->view.stack_lo));
 	rt_dump_say(head);

@@ -11,6 +11,8 @@
 
 #include "../arch/arch.h"
 #include "../g.h"
+#include "../os/os.h"
+#include "sched.h"
 
 enum { PAUSES_MIN = 16, PAUSES_MAX = 256, SPINS_MAX = 50 };
 
@@ -21,8 +23,11 @@ void rt_lock_slow(struct rt_lock *l)
 	unsigned pauses = PAUSES_MIN, rounds = 0;
 
 	do {
-		if (++rounds > SPINS_MAX)
+		if (++rounds > SPINS_MAX) {
+			if (atomic_load_explicit(&rt_world_ends, memory_order_relaxed) && (rt_m_self() != NULL || rt_os_tid() == rt_sysmon_tid()))
+				rt_rest_for_ever();
 			sched_yield();
+		}
 		for (unsigned i = 0; i < pauses; i++)
 			rt_arch_pause();
 		if (pauses < PAUSES_MAX)

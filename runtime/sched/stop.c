@@ -44,6 +44,21 @@ void rt_stop_here(struct rt_m *m)
 	} while (atomic_load_explicit(&rt_sched.stop, memory_order_seq_cst));
 }
 
+_Atomic bool rt_world_ends;
+
+void rt_rest_for_ever(void)
+{
+	static _Atomic uint32_t never;
+	struct rt_m *m = rt_m_self();
+
+	if (m != NULL)
+		atomic_store(&m->stopped, 1);
+	if (rt_os_tid() == rt_sysmon_tid())
+		atomic_store(&rt_sysmon_busy, false);
+	for (;;)
+		rt_os_futex_wait(&never, 0, -1);
+}
+
 static void on_stop_signal(int sig, siginfo_t *info, void *context)
 {
 	struct rt_m *m = rt_m_self();

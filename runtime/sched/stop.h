@@ -2,7 +2,15 @@
 #ifndef CSP_RUNTIME_SCHED_STOP_H
 #define CSP_RUNTIME_SCHED_STOP_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+/* The process ends with what is being dumped; nobody is let go any more. Whoever dies may have taken a lock along (a verdict on a goroutine that
+ * parks holds its object's), and one who waits for that lock would never come to rest: so he rests where he waits (lock.c). */
+extern _Atomic bool rt_world_ends;
+/* Counts as stopped, whatever locks are taken along. */
+_Noreturn void rt_rest_for_ever(void);
 
 extern __thread uint32_t rt_locks_held __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
