@@ -96,13 +96,15 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *c, void *arg)
 #if defined(__x86_64__)
 /* Code that is not instrumented is unwound, which takes microseconds; a loop that locks and unlocks is unwound once. The same place is asked
  * again with the stack pointer where it was: then all return addresses lie in live memory above it, and if each is where it was, the stack is
- * the same. */
+ * the same. Thread-local memory is a root of the leak check, and a pointer into a parked stack would keep that stack's goroutine from being
+ * proven dead (deadlock/main_waits_while_another_reads): places are kept as distances from the stack pointer, and that inverted. */
 #define CACHED_FRAMES 24u
 #define CACHE_WAYS    2u
 static _Thread_local struct cached {
-	uintptr_t sp;
+	uintptr_t not_sp;
 	uint32_t  ctx, n;
-	uintptr_t pc[CACHED_FRAMES], slot[CACHED_FRAMES];
+	uint32_t  above_sp[CACHED_FRAMES];
+	uintptr_t pc[CACHED_FRAMES];
 } cache[CACHE_WAYS] __attribute__((tls_model("initial-exec")));
 static _Thread_local uint32_t next_way __attribute__((tls_model("initial-exec")));
 
@@ -111,9 +113,9 @@ static uint32_t cached_ctx(uintptr_t pc, uintptr_t sp)
 	for (uint32_t k = 0; k < CACHE_WAYS; k++) {
 		const struct cached *c = &cache[k];
 		uint32_t i = 0;
-		if (c->n == 0 || c->sp != sp || c->pc[0] != pc)
+		if (c->n == 0 || c->not_sp != ~sp || c->pc[0] != pc)
 			continue;
-		while (i < c->n && *(const uintptr_t *)c->slot[i] == c->pc[i])
+		while (i < c->n && *(const uintptr_t *)(sp + c->above_sp[i]) == c->pc[i])
 			i++;
 		if (i == c->n)
 			return c->ctx;
@@ -130,16 +132,16 @@ static void remember(const struct walk *w, uint32_t ctx, uintptr_t sp)
 	if (w->n > CACHED_FRAMES)
 		return;
 	for (uint32_t i = 0; i < w->n; i++) {
-		if (w->slot[i] < sp || *(const uintptr_t *)w->slot[i] != w->pc[i]) {
+		if (w->slot[i] < sp || w->slot[i] - sp > UINT32_MAX || *(const uintptr_t *)w->slot[i] != w->pc[i]) {
 			if (i + 1 < w->n)
 				return;
 			break;                  /* the outermost was called by nobody; what is inside it says which it is */
 		}
 		c->pc[i] = w->pc[i];
-		c->slot[i] = w->slot[i];
+		c->above_sp[i] = (uint32_t)(w->slot[i] - sp);
 		n = i + 1;
 	}
-	c->sp = sp;
+	c->not_sp = ~sp;
 	c->ctx = ctx;
 	c->n = n;
 }
