@@ -88,8 +88,12 @@ explain(const struct text *t)
 	if (!example)
 		return;
 	printf("\nAn example (-DMENDED is the mended version; `cspcheck explain CSP%u --example' prints it alone):\n\n", t->rule);
-	for (const char *p = example; *p; p += strcspn(p, "\n") + 1)
-		printf("    %.*s\n", (int)strcspn(p, "\n"), p);
+	for (size_t n; *example; example += n) {
+		n = strcspn(example, "\n");
+		n += example[n] == '\n';
+		printf("    ");
+		fwrite(example, 1, n, stdout);
+	}
 }
 
 static void
